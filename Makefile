@@ -1,0 +1,163 @@
+# smtplb: build, tests and tools. `make help` lists the targets.
+
+VERSION = 0.1.0
+VARIANT ?= release
+B := build$(if $(filter-out release,$(VARIANT)),/$(VARIANT))
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+CC = gcc
+WARN = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
+	-Wvla -Wswitch-enum -Wundef -Werror=format-security
+HARDEN = -fstack-protector-strong -fstack-clash-protection -fPIE
+CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DSMTPLB_VERSION='"$(VERSION)"' $(VARIANT_CPPFLAGS) $(CPPFLAGS)
+CFLAGS_ALL = -std=gnu11 -g $(WARN) $(HARDEN) $(VARIANT_CFLAGS) $(CFLAGS) $(if $(WERROR),-Werror)
+LDFLAGS_ALL = -pie -Wl,-z,relro -Wl,-z,now $(VARIANT_LDFLAGS) $(LDFLAGS)
+LDLIBS = -lev -lconfuse -lm -pthread
+
+# One build folder a variant; each sets its compiler and flags here and nowhere else.
+ifeq ($(VARIANT),release)
+VARIANT_CPPFLAGS = -D_FORTIFY_SOURCE=2
+VARIANT_CFLAGS = -O2
+else ifeq ($(VARIANT),clang)
+CC = clang
+VARIANT_CPPFLAGS = -D_FORTIFY_SOURCE=2
+VARIANT_CFLAGS = -O2
+else ifeq ($(VARIANT),asan)
+CC = clang
+VARIANT_CFLAGS = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+VARIANT_LDFLAGS = -fsanitize=address,undefined
+else ifeq ($(VARIANT),tsan)
+CC = clang
+VARIANT_CFLAGS = -O1 -fno-omit-frame-pointer -fsanitize=thread
+VARIANT_LDFLAGS = -fsanitize=thread
+else ifeq ($(VARIANT),fuzz)
+CC = clang
+VARIANT_CFLAGS = -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all
+VARIANT_LDFLAGS = -fsanitize=address,undefined
+else
+$(error VARIANT=$(VARIANT): use release, clang, asan, tsan or fuzz)
+endif
+
+LIB_SRC := $(wildcard acl/*.c conf/*.c health/*.c lb/wire/*.c lb/io/*.c) \
+	$(filter-out lb/main.c,$(wildcard lb/*.c))
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+SOURCES := $(LIB_SRC) lb/main.c bench/sink.c $(UNIT_SRC) $(FUZZ_SRC) tests/fuzz/replay.c
+HEADERS := $(wildcard */*.h */*/*.h)
+PYTHON_SRC := tests/system tests/lab tests/peers bench
+
+LIB := $(B)/libsmtplb.a
+UNITS := $(UNIT_SRC:%.c=$(B)/%)
+REPLAYS := $(FUZZ_SRC:%.c=$(B)/%.replay)
+FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
+OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+.PHONY: all deps demo run test unit system lab lint format fuzz asan tsan bench install clean help
+.DEFAULT_GOAL := all
+.SECONDARY:
+MAKEFLAGS += --no-print-directory
+
+all: deps-build ## build/smtplb and build/sink
+	@$(MAKE) -j$$(nproc) $(B)/smtplb $(B)/sink
+
+$(B)/smtplb: $(B)/obj/lb/main.o $(LIB)
+$(B)/sink: $(B)/obj/bench/sink.o $(LIB)
+$(UNITS): $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
+$(REPLAYS): $(B)/tests/fuzz/%.replay: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(LIB)
+$(FUZZERS): $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIB)
+$(UNITS): LDLIBS := -lcheck -lsubunit -lrt $(LDLIBS)
+$(FUZZERS): VARIANT_LDFLAGS := -fsanitize=fuzzer,address,undefined
+
+$(B)/smtplb $(B)/sink $(UNITS) $(REPLAYS) $(FUZZERS):
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
+
+$(LIB): $(call OBJ,$(LIB_SRC))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+-include $(patsubst %.o,%.d,$(call OBJ,$(SOURCES)))
+
+# What must be installed, by what it is needed for. Postfix and nginx are not here: the lab unpacks
+# them below build/ and installs nothing (tests/peers).
+DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev python3
+DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist iproute2 util-linux apt dpkg
+DEPS_TOOLS = clang clang-format clang-tidy cppcheck libclang-rt-14-dev llvm
+
+deps: deps-build deps-test deps-tools ## install the Debian packages that everything below needs
+
+deps-build deps-test deps-tools:
+	@tests/deps $(DEPS_BUILD) \
+		$(if $(filter-out deps-build,$@),$(DEPS_TEST)) \
+		$(if $(filter deps-tools,$@),$(DEPS_TOOLS))
+
+demo: all ## send mail through two relays, kill one on the way, show that none was lost
+	@bench/demo
+
+run: all ## the demo's set-up, left running to play with
+	@bench/demo --stay
+
+test: deps-test ## every test: unit, system and (as root) the lab
+	@$(MAKE) -j$$(nproc) $(B)/smtplb $(B)/sink $(UNITS) $(REPLAYS)
+	@$(MAKE) unit system lab
+
+unit: $(UNITS) $(REPLAYS) ## unit tests, and the fuzz corpora replayed
+	@tests/unit/run $(UNITS) -- $(REPLAYS)
+
+system: $(B)/smtplb $(B)/sink ## the balancer against scripted peers on loopback
+	SMTPLB_BUILD=$(B) /usr/bin/python3 -m pytest -q -n 4 tests/system
+
+lab: deps-test ## real Postfix and nginx in network namespaces (root)
+	@$(MAKE) -j$$(nproc) $(B)/smtplb
+	SMTPLB_BUILD=$(B) tests/lab/run
+
+asan: deps-tools ## unit and system tests under AddressSanitizer and UBSan
+	@$(MAKE) -j$$(nproc) VARIANT=asan asan-run
+
+asan-run: unit system
+
+tsan: deps-tools ## the threaded unit tests and the system tests under ThreadSanitizer
+	@$(MAKE) -j$$(nproc) VARIANT=tsan tsan-run
+
+tsan-run: unit system
+
+FUZZ_SECONDS ?= 60
+fuzz: deps-tools ## run each fuzz target for FUZZ_SECONDS (60)
+	@$(MAKE) -j$$(nproc) VARIANT=fuzz fuzz-build
+	@tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ_SRC:%.c=build/fuzz/%)
+
+fuzz-build: $(FUZZERS)
+
+lint: deps-tools ## clang-format, clang-tidy, cppcheck, include direction
+	clang-format --dry-run -Werror $(SOURCES) $(HEADERS)
+	tests/lint/includes $(SOURCES) $(HEADERS)
+	cppcheck -q --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE -j$$(nproc) $(LIB_SRC) lb/main.c bench/sink.c
+	printf '%s\n' $(LIB_SRC) lb/main.c bench/sink.c | \
+		xargs -P$$(nproc) -n4 clang-tidy --quiet --extra-arg=-I. --extra-arg=-D_GNU_SOURCE \
+		--extra-arg=-DSMTPLB_VERSION='"$(VERSION)"' --extra-arg=-std=gnu11
+
+format: ## let clang-format rewrite the C sources
+	clang-format -i $(SOURCES) $(HEADERS)
+
+bench: all ## compare with HAProxy and nginx: CPU a session, interleaved
+	@bench/run
+
+install: $(B)/smtplb ## into DESTDIR, below PREFIX (/usr/local)
+	install -D -m 755 $(B)/smtplb $(DESTDIR)$(PREFIX)/sbin/smtplb
+	install -D -m 644 conf/minimal.conf $(DESTDIR)$(PREFIX)/share/doc/smtplb/minimal.conf
+	install -D -m 644 conf/full.conf $(DESTDIR)$(PREFIX)/share/doc/smtplb/full.conf
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/smtplb/LICENSE
+
+clean: ## remove what was built
+	rm -rf build
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' Makefile

@@ -1,0 +1,125 @@
+/*
+ * The configuration as the rest of the program sees it: one immutable snapshot with every value
+ * checked, every default filled in, every name resolved. References are counted atomically; the
+ * last snapshot_unref frees everything it holds, acls included. Any thread may read it.
+ *
+ * All durations are milliseconds. Strings are never NULL unless said so here.
+ */
+#ifndef CONF_SNAPSHOT_H
+#define CONF_SNAPSHOT_H
+
+#include "acl/acl.h"
+#include "acl/addr.h"
+#include "acl/report.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG,
+};
+
+enum proxy_version {
+	PROXY_OFF,
+	PROXY_V1,
+	PROXY_V2,
+};
+
+enum on_deny {
+	ON_DENY_421,
+	ON_DENY_554,
+	ON_DENY_RESET,
+	ON_DENY_DROP,
+};
+
+enum check_type {
+	CHECK_NONE,
+	CHECK_HTTP,
+};
+
+struct status_range {
+	uint16_t first, last; /* 100 to 599, inclusive */
+};
+
+struct check_conf {
+	enum check_type type;
+	uint16_t port;
+	char *path;
+	char *host; /* the Host header; "" = the backend's address */
+	struct status_range *status;
+	size_t status_count;
+	uint64_t interval_ms;
+	uint64_t timeout_ms;
+	unsigned rise, fall;    /* at least 1 */
+	unsigned greeting_fall; /* 0 = off */
+};
+
+struct backend_conf {
+	char *name;
+	struct addr address;
+	uint16_t port;   /* 0 = the port on which the client reached the listener */
+	unsigned weight; /* 1 to 256 */
+	unsigned line;
+};
+
+struct pool_conf {
+	char *name;
+	enum proxy_version proxy;
+	uint64_t connect_timeout_ms;
+	uint64_t greeting_timeout_ms;
+	uint64_t greeting_budget_ms;
+	uint64_t greeting_retry_ms; /* 0 = each backend once */
+	uint64_t queue_timeout_ms;  /* 0 = no waiting */
+	struct check_conf check;
+	struct backend_conf *backends; /* at least one */
+	size_t backend_count;
+	unsigned line;
+};
+
+struct bind_conf {
+	struct endpoint endpoint;
+	unsigned line;
+};
+
+struct listener_conf {
+	char *name;
+	struct bind_conf *binds; /* at least one */
+	size_t bind_count;
+	const struct acl *acl;        /* one of the snapshot's */
+	const struct pool_conf *pool; /* one of the snapshot's */
+	enum on_deny on_deny;
+	uint64_t idle_timeout_ms;
+	unsigned line;
+};
+
+struct snapshot {
+	char *file; /* as given on the command line */
+	char *hostname;
+	unsigned workers; /* at least 1; auto is resolved */
+	char *user;       /* "" = stay what we are */
+	uint64_t max_sessions; /* 0 = what the descriptor limit allows */
+	uint64_t drain_timeout_ms;
+	enum log_level log_level;
+	struct acl **acls;
+	size_t acl_count;
+	struct pool_conf *pools;
+	size_t pool_count;
+	struct listener_conf *listeners; /* at least one */
+	size_t listener_count;
+	unsigned refs; /* private */
+};
+
+/* Reads and checks the file and all that it names. On success returns a snapshot with one
+ * reference; the report may hold warnings. On error returns NULL and the report holds at least one
+ * error: all semantic ones, and the first syntax error. Opens no socket. Thread-safe as long as one
+ * thread at a time is inside. */
+struct snapshot *snapshot_load(const char *file, struct report *report);
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot); /* NULL is fine */
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * Health checking of all backends: one checker a backend, each probing at its interval, spread so
+ * that many backends are not probed at the same instant. Runs in the main thread's libev loop and
+ * belongs to it; never blocks.
+ *
+ * A checker is keyed by pool name, backend name and backend address, and its state (up or down,
+ * the count of rise or fall, the phase within the interval) survives health_configure as long as
+ * the key does. A new one counts as up until `fall` probes failed, and its first probe goes out at
+ * once (spread over a second at most when there are many). Checks of type none are always up.
+ */
+#ifndef HEALTH_HEALTH_H
+#define HEALTH_HEALTH_H
+
+#include "conf/snapshot.h"
+
+#include <ev.h>
+#include <stdbool.h>
+
+struct health;
+
+/* Why a probe failed: the `detail` of a health event starts with this word. */
+enum probe_cause {
+	PROBE_OK,
+	PROBE_STATUS,    /* an HTTP status that is not in the list */
+	PROBE_REFUSED,   /* connection refused, or unreachable */
+	PROBE_RESET,     /* reset while connected */
+	PROBE_CLOSED,    /* closed before a whole status line and header */
+	PROBE_TIMEOUT,   /* the one deadline over the whole probe passed */
+	PROBE_MALFORMED, /* what came is not HTTP, or its header never ends */
+	PROBE_RESOURCES, /* no descriptor, port or memory here: does not count against the backend */
+};
+
+const char *probe_cause_name(enum probe_cause cause);
+
+/* What one finished probe said. detail: "status 503", "refused: Connection refused", "200": valid
+ * during the call only, already free of control bytes. */
+struct probe_result {
+	enum probe_cause cause;
+	const char *detail;
+};
+
+struct health_events {
+	/* A backend went up or down by its probes. */
+	void (*on_change)(void *context, const char *pool, const char *backend,
+		const struct addr *address, bool up, const struct probe_result *result);
+	/* Any probe finished, before on_change; for counting. May be NULL. */
+	void (*on_probe)(void *context, const char *pool, const char *backend,
+		const struct addr *address, const struct probe_result *result);
+};
+
+struct health *health_new(struct ev_loop *loop, const struct health_events *events, void *context);
+void health_free(struct health *health); /* stops every probe; calls back no more */
+
+/* Takes the backends of this snapshot (referenced until the next call). */
+void health_configure(struct health *health, struct snapshot *snapshot);
+
+/* The last verdict by probes; true for an unknown backend. */
+bool health_is_up(const struct health *health, const char *pool, const char *backend,
+	const struct addr *address);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * The PROXY protocol header that we send to a backend. Pure encoding: no I/O, no state, no memory.
+ *
+ * Source of every rule: "The PROXY protocol, versions 1 & 2", haproxy doc/proxy-protocol.txt,
+ * sections 2.1 and 2.2. Postfix reads the header with one recv of at most 536 bytes and refuses v1
+ * UNKNOWN, so neither longer headers nor UNKNOWN are ever produced.
+ */
+#ifndef LB_WIRE_PROXY_H
+#define LB_WIRE_PROXY_H
+
+#include "acl/addr.h"
+#include "conf/snapshot.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	PROXY_HEADER_MAX = 536,
+};
+
+/* Writes the header for a connection from source to destination and returns its length: 0 for
+ * PROXY_OFF. Both have the same family (they come from one socket, or from one header), which makes
+ * it TCP4 or TCP6; a folded address can't get into a TCP6 header. */
+size_t proxy_encode(uint8_t buf[PROXY_HEADER_MAX], enum proxy_version version,
+	const struct endpoint *source, const struct endpoint *destination);
+
+#endif

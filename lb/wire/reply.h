@@ -1,0 +1,25 @@
+/*
+ * The SMTP replies that we give in our own name, the only bytes a client ever gets from us.
+ * Enhanced codes by RFC 3463 and RFC 5248.
+ */
+#ifndef LB_WIRE_REPLY_H
+#define LB_WIRE_REPLY_H
+
+#include <stddef.h>
+
+enum reply {
+	REPLY_DENIED_421, /* 421 4.7.1 HOST access denied (ID) */
+	REPLY_DENIED_554, /* 554 5.7.1 HOST access denied (ID) */
+	REPLY_FULL,       /* 421 4.3.2 HOST too many connections (ID) */
+	REPLY_NO_BACKEND, /* 421 4.3.2 HOST no relay available (ID) */
+};
+
+enum {
+	REPLY_MAX = 512, /* with CRLF: RFC 5321 section 4.5.3.1.5 */
+};
+
+/* Writes the reply with its CRLF (and a NUL behind) and returns the length without the NUL; a
+ * hostname that does not fit is cut. */
+size_t reply_format(char buf[REPLY_MAX + 1], enum reply reply, const char *hostname, const char *id);
+
+#endif
