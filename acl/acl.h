@@ -54,10 +54,11 @@ void acl_add_item(struct acl *acl, enum acl_action action, const char *item, con
 
 /* Sorts and closes the set. An error in the report when there is no allow rule, or when the allow
  * rules together let every IPv4 or every IPv6 address in, halves and files included (minus nothing:
- * a deny does not make such an allow safe), unless open. Returns 0 or -1. */
+ * a deny does not make such an allow safe), unless open. Returns 0, or -1 when there was such an
+ * error or an item was refused before: the set is not to be used then. */
 int acl_seal(struct acl *acl, struct report *report);
 
-/* How many prefixes it holds, after acl_seal. */
+/* How many different prefixes it holds, after acl_seal. */
 size_t acl_count(const struct acl *acl);
 
 struct verdict acl_decide(const struct acl *acl, const struct addr *source);

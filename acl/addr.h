@@ -39,6 +39,7 @@ enum {
 	ADDR_TEXT_MAX = 46,     /* an IPv6 address */
 	PREFIX_TEXT_MAX = 50,   /* ... with /128 */
 	ENDPOINT_TEXT_MAX = 54, /* [IPv6]:65535 */
+	PREFIX_WHY_MAX = 192,   /* why a prefix was refused */
 };
 
 /* Bits in an address of the family: 32, 128, or 0 for ADDR_NONE. */
@@ -50,13 +51,14 @@ int addr_parse(struct addr *addr, const char *text);
 
 bool addr_equal(const struct addr *a, const struct addr *b);
 
-/* Writes the address as text (RFC 5952 for IPv6) and returns buf. */
+/* Writes the address as text (RFC 5952 for IPv6; "-" for ADDR_NONE) and returns buf. */
 const char *addr_format(const struct addr *addr, char buf[ADDR_TEXT_MAX]);
 
-/* Parses "ADDRESS" (one host) or "ADDRESS/LENGTH". Returns 0, or -1 with *why set to a static text
- * that says what is wrong ("host bits are set ..." among them). A mapped prefix of length 96 or
- * more is folded to IPv4; a shorter one that would contain the mapped range stays IPv6. */
-int prefix_parse(struct prefix *prefix, const char *text, const char **why);
+/* Parses "ADDRESS" (one host) or "ADDRESS/LENGTH", the address or the whole also in brackets as
+ * Postfix writes IPv6: "[2001:db8::]/32". Returns 0, or -1 with why saying what is wrong and what
+ * to write ("host bits are set; ..." among them). A mapped prefix of length 96 or more is folded to
+ * IPv4; a shorter one that would contain the mapped range stays IPv6. */
+int prefix_parse(struct prefix *prefix, const char *text, char why[PREFIX_WHY_MAX]);
 
 bool prefix_contains(const struct prefix *prefix, const struct addr *addr);
 

@@ -17,15 +17,17 @@ struct report_entry {
 struct report {
 	struct report_entry *entries; /* in the order in which they were added */
 	size_t count;
-	size_t errors;   /* how many of them are errors, the rest are warnings */
+	size_t errors;   /* how many errors there were, those past REPORT_MAX included */
+	size_t warnings; /* the same for warnings */
 	size_t capacity; /* private */
 };
 
 void report_init(struct report *report);
 void report_fini(struct report *report);
 
-/* Adds "FILE:LINE: MESSAGE"; "FILE: MESSAGE" when line is 0. Control bytes in the message are
- * written as \xNN, so that an entry is always one line. Past REPORT_MAX entries it only counts. */
+/* Adds "FILE:LINE: MESSAGE"; "FILE: MESSAGE" when line is 0. Control bytes are written as \xNN, so
+ * that an entry is always one line. Errors past REPORT_MAX are only counted, and so are warnings:
+ * neither crowds out the other. */
 enum {
 	REPORT_MAX = 1000,
 };

@@ -1,0 +1,223 @@
+/*
+ * The rule set of an acl block: which items it takes, the guard against an open relay, the verdict.
+ * One thread builds and seals it; then any number may ask. It owns its table and the names of the
+ * files that its rules come from.
+ */
+#include "acl/acl.h"
+
+#include "acl/list.h"
+#include "acl/mem.h"
+#include "acl/mynetworks.h"
+#include "acl/prefix_table.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct acl {
+	char *name;
+	char *file;
+	unsigned line;
+	bool open;
+	bool sealed;
+	bool refused; /* an item was: what is missing then is no news */
+	struct prefix_table table;
+	char **files; /* a rule holds the index */
+	size_t file_count;
+	size_t file_capacity;
+};
+
+struct acl *
+acl_new(const char *name, const char *file, unsigned line, bool open)
+{
+	struct acl *acl = mem_resize(NULL, 1, sizeof(*acl));
+	*acl = (struct acl){
+		.name = mem_text(name), .file = mem_text(file), .line = line, .open = open};
+	prefix_table_init(&acl->table);
+	return acl;
+}
+
+void
+acl_free(struct acl *acl)
+{
+	if (!acl)
+		return;
+	prefix_table_fini(&acl->table);
+	for (size_t i = 0; i < acl->file_count; i++)
+		free(acl->files[i]);
+	free(acl->files);
+	free(acl->file);
+	free(acl->name);
+	free(acl);
+}
+
+const char *
+acl_name(const struct acl *acl)
+{
+	return acl->name;
+}
+
+/* Rules come file by file, so the one asked for is nearly always the last. */
+static uint32_t
+file_number(struct acl *acl, const char *file)
+{
+	for (size_t i = acl->file_count; i-- > 0;)
+		if (strcmp(acl->files[i], file) == 0)
+			return (uint32_t)i;
+	if (acl->file_count == acl->file_capacity)
+		acl->files = mem_grow(acl->files, &acl->file_capacity, sizeof(*acl->files));
+	acl->files[acl->file_count] = mem_text(file);
+	return (uint32_t)acl->file_count++;
+}
+
+void
+acl_add(struct acl *acl, const struct acl_rule *rule)
+{
+	assert(!acl->sealed);
+	prefix_table_add(&acl->table, &rule->prefix, rule->action == ACL_ALLOW,
+		file_number(acl, rule->file), rule->line);
+}
+
+static void
+add_listed(void *context, const struct acl_rule *rule)
+{
+	acl_add(context, rule);
+}
+
+static void
+add_prefix(struct acl *acl, enum acl_action action, const char *item, const char *file,
+	unsigned line, struct report *report)
+{
+	struct acl_rule rule = {.action = action, .file = file, .line = line};
+	char why[PREFIX_WHY_MAX];
+	if (item[0] == '/')
+		report_error(
+			report, file, line, "%.200s: write file:%.200s to read a list", item, item);
+	else if (item[0] == '!')
+		report_error(report, file, line,
+			"%.60s: a ! is for list files; put the prefix into deny = { ... }", item);
+	else if (prefix_parse(&rule.prefix, item, why) < 0)
+		report_error(report, file, line, "%.60s: %s", item, why);
+	else
+		acl_add(acl, &rule);
+}
+
+static void
+refuse_scheme(const char *item, size_t len, const char *file, unsigned line, struct report *report)
+{
+	static const char *const later[] = {"country", "asn", "cidr"};
+	for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++) {
+		if (strlen(later[i]) != len || strncmp(item, later[i], len) != 0)
+			continue;
+		report_error(report, file, line,
+			"%.60s: %s: rules are not available in this version; use prefixes or "
+			"file:PATH",
+			item, later[i]);
+		return;
+	}
+	report_error(
+		report, file, line, "%.60s: no such kind of rule; use a prefix or file:PATH", item);
+}
+
+void
+acl_add_item(struct acl *acl, enum acl_action action, const char *item, const char *file,
+	unsigned line, struct report *report)
+{
+	size_t errors = report->errors;
+	struct prefix_mark mark = prefix_table_mark(&acl->table);
+	size_t scheme = mynetworks_scheme_len(item);
+	if (!scheme)
+		add_prefix(acl, action, item, file, line, report);
+	else if (scheme != 4 || strncmp(item, "file", scheme) != 0)
+		refuse_scheme(item, scheme, file, line, report);
+	else if (item[scheme + 1] == '\0')
+		report_error(report, file, line, "file: names no file; write file:PATH");
+	else
+		list_load(item + scheme + 1, action, file, line, add_listed, acl, report);
+	if (report->errors != errors) {
+		acl->refused = true;
+		prefix_table_rewind(&acl->table, mark);
+	}
+}
+
+static void
+guard_family(const struct acl *acl, const struct prefix_set *set, struct report *report)
+{
+	if (!set->allows_all)
+		return;
+	struct prefix widest = prefix_entry_prefix(&set->widest, set->family);
+	char text[PREFIX_TEXT_MAX];
+	report_error(report, acl->file, acl->line,
+		"acl %s lets every %s address in, which opens the relays to the world (its widest "
+		"allow is %s at %s:%u); narrow it, or say open = yes if that is meant",
+		acl->name, set->family == ADDR_V4 ? "IPv4" : "IPv6", prefix_format(&widest, text),
+		acl->files[set->widest.file], set->widest.line);
+}
+
+static void
+guard(const struct acl *acl, struct report *report)
+{
+	const struct prefix_table *table = &acl->table;
+	if (!acl->refused && table->v4.allows + table->v6.allows == 0)
+		report_error(report, acl->file, acl->line,
+			"acl %s has no allow rule, so nobody gets in; add one, or say open = yes "
+			"to "
+			"let in all that is not denied",
+			acl->name);
+	guard_family(acl, &table->v4, report);
+	guard_family(acl, &table->v6, report);
+}
+
+int
+acl_seal(struct acl *acl, struct report *report)
+{
+	assert(!acl->sealed);
+	size_t errors = report->errors;
+	prefix_table_seal(&acl->table);
+	acl->sealed = true;
+	if (!acl->open)
+		guard(acl, report);
+	return acl->refused || report->errors != errors ? -1 : 0;
+}
+
+size_t
+acl_count(const struct acl *acl)
+{
+	assert(acl->sealed);
+	return acl->table.v4.count + acl->table.v6.count;
+}
+
+struct verdict
+acl_decide(const struct acl *acl, const struct addr *source)
+{
+	assert(acl->sealed);
+	const struct prefix_entry *entry = prefix_table_find(&acl->table, source);
+	if (!entry)
+		return (struct verdict){.allowed = acl->open};
+	return (struct verdict){
+		.allowed = entry->allow,
+		.matched = true,
+		.rule =
+			{
+				.action = entry->allow ? ACL_ALLOW : ACL_DENY,
+				.prefix = prefix_entry_prefix(entry, source->family),
+				.file = acl->files[entry->file],
+				.line = entry->line,
+			},
+	};
+}
+
+const char *
+verdict_format(const struct verdict *verdict, char *buf, size_t size)
+{
+	const struct acl_rule *rule = &verdict->rule;
+	char prefix[PREFIX_TEXT_MAX];
+	if (verdict->matched)
+		snprintf(buf, size, "%s:%u %s %s", rule->file, rule->line,
+			rule->action == ACL_ALLOW ? "allow" : "deny",
+			prefix_format(&rule->prefix, prefix));
+	else
+		snprintf(buf, size, "default");
+	return buf;
+}

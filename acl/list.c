@@ -1,0 +1,190 @@
+/*
+ * List files and their includes. Runs in whichever thread loads; a file's text lives as long as it
+ * is being parsed, the record of files read as long as the call.
+ */
+#include "acl/list.h"
+
+#include "acl/mem.h"
+#include "acl/mynetworks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A file that was met on the way. The open ones, in this order, are a chain of includes. */
+struct list_file {
+	char *path;
+	dev_t device;
+	ino_t inode;
+	enum acl_action action;
+	bool open;
+};
+
+struct list {
+	struct list_file *files;
+	size_t count;
+	size_t capacity;
+	unsigned depth;
+	const char *current; /* the file being parsed */
+	void (*add)(void *context, const struct acl_rule *rule);
+	void *context;
+	struct report *report;
+};
+
+/* Opens a regular file. Returns the descriptor, or -1 with *why. */
+static int
+open_regular(const char *path, struct stat *st, const char **why)
+{
+	/* O_NONBLOCK: a FIFO would hold up the loader until somebody writes to it. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, st) < 0)
+		*why = strerror(errno);
+	else if (S_ISDIR(st->st_mode))
+		*why = "is a directory; name a file";
+	else if (!S_ISREG(st->st_mode))
+		*why = "is not a regular file";
+	else if (st->st_size > LIST_BYTES_MAX)
+		*why = "is larger than 256 MB; is it a list at all?";
+	else
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* Reads all there is, and leaves a byte of room behind it. Returns it, or NULL with *why. */
+static char *
+read_text(int fd, size_t size_hint, size_t *len, const char **why)
+{
+	size_t capacity = size_hint + 2;
+	char *text = mem_resize(NULL, capacity, 1);
+	ssize_t n;
+	*len = 0;
+	while ((n = read(fd, text + *len, capacity - 1 - *len)) > 0) {
+		*len += (size_t)n;
+		if (*len == capacity - 1)
+			text = mem_grow(text, &capacity, 1);
+		if (*len > LIST_BYTES_MAX)
+			break;
+	}
+	if (n == 0)
+		return text;
+	*why = n < 0 ? strerror(errno) : "grows past 256 MB while being read";
+	free(text);
+	return NULL;
+}
+
+static void list_read(struct list *list, const char *path, enum acl_action action, const char *file,
+	unsigned line);
+
+static void
+on_prefix(void *context, enum acl_action action, const struct prefix *prefix, unsigned line)
+{
+	struct list *list = context;
+	struct acl_rule rule = {
+		.action = action, .prefix = *prefix, .file = list->current, .line = line};
+	list->add(list->context, &rule);
+}
+
+static void
+on_include(void *context, enum acl_action action, const char *path, unsigned line)
+{
+	struct list *list = context;
+	const char *includer = list->current;
+	list_read(list, path, action, includer, line);
+	list->current = includer;
+}
+
+static void
+refuse_loop(struct list *list, const struct list_file *again, const char *file, unsigned line)
+{
+	char chain[1024] = "";
+	size_t len = 0;
+	for (const struct list_file *f = again; f < list->files + list->count; f++)
+		if (f->open && len < sizeof(chain))
+			len += (size_t)snprintf(
+				chain + len, sizeof(chain) - len, "%s includes ", f->path);
+	report_error(list->report, file, line,
+		"an include loop: %s%s; take out one of these includes", chain, again->path);
+}
+
+/* True when the file needs no reading: it was read before, or is being read, which is an error. */
+static bool
+was_met(struct list *list, const struct stat *st, enum acl_action action, const char *file,
+	unsigned line)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct list_file *met = &list->files[i];
+		if (met->device != st->st_dev || met->inode != st->st_ino)
+			continue;
+		if (met->open)
+			refuse_loop(list, met, file, line);
+		if (met->open || met->action == action)
+			return true;
+	}
+	return false;
+}
+
+static void
+parse_file(struct list *list, struct list_file *opened, char *text, size_t len)
+{
+	struct mynetworks_handler handler = {
+		.prefix = on_prefix, .include = on_include, .context = list};
+	size_t index = list->count;
+	if (index == list->capacity)
+		list->files = mem_grow(list->files, &list->capacity, sizeof(*list->files));
+	list->files[list->count++] = *opened;
+	list->current = opened->path;
+	list->depth++;
+	mynetworks_parse(text, len, opened->path, opened->action, &handler, list->report);
+	list->depth--;
+	list->files[index].open = false;
+}
+
+static void
+list_read(struct list *list, const char *path, enum acl_action action, const char *file,
+	unsigned line)
+{
+	const char *why = "includes are nested too deep; include it from further up";
+	struct stat st;
+	size_t len;
+	if (list->depth == LIST_DEPTH_MAX)
+		goto fail;
+	int fd = open_regular(path, &st, &why);
+	if (fd < 0)
+		goto fail;
+	if (was_met(list, &st, action, file, line)) {
+		close(fd);
+		return;
+	}
+	char *text = read_text(fd, (size_t)st.st_size, &len, &why);
+	close(fd);
+	if (!text)
+		goto fail;
+	struct list_file opened = {.path = mem_text(path),
+		.device = st.st_dev,
+		.inode = st.st_ino,
+		.action = action,
+		.open = true};
+	parse_file(list, &opened, text, len);
+	free(text);
+	return;
+fail:
+	report_error(list->report, file, line, "can't read the list %.1000s: %s", path, why);
+}
+
+void
+list_load(const char *path, enum acl_action action, const char *file, unsigned line,
+	void (*add)(void *context, const struct acl_rule *rule), void *context,
+	struct report *report)
+{
+	struct list list = {.add = add, .context = context, .report = report};
+	list_read(&list, path, action, file, line);
+	for (size_t i = 0; i < list.count; i++)
+		free(list.files[i].path);
+	free(list.files);
+}

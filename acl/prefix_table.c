@@ -1,0 +1,257 @@
+/*
+ * Sorted prefixes with links to what encloses them. See prefix_table.h for threads and memory.
+ */
+#include "acl/prefix_table.h"
+
+#include "acl/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static_assert(sizeof(struct prefix_entry) == 32, "a million entries are 32 MB");
+
+/* Where the IPv4-mapped range of IPv6 starts and how big it is: no source is ever in there. */
+#define MAPPED_FIRST ((unsigned __int128)0xffff << 32)
+#define MAPPED_SIZE ((unsigned __int128)1 << 32)
+
+enum {
+	INDEX_STRIDE = 16,
+};
+
+static unsigned __int128
+number_of(const struct addr *addr)
+{
+	unsigned __int128 number = 0;
+	unsigned bytes = addr_bits(addr->family) / 8;
+	for (unsigned i = 0; i < bytes; i++)
+		number = number << 8 | addr->bytes[i];
+	return number;
+}
+
+struct prefix
+prefix_entry_prefix(const struct prefix_entry *entry, enum addr_family family)
+{
+	struct prefix prefix = {.addr.family = family, .len = entry->len};
+	unsigned __int128 rest = entry->first;
+	for (unsigned i = addr_bits(family) / 8; i-- > 0; rest >>= 8)
+		prefix.addr.bytes[i] = (uint8_t)rest;
+	return prefix;
+}
+
+/* The host part of an address, all ones. */
+static unsigned __int128
+host_mask(const struct prefix_set *set, const struct prefix_entry *entry)
+{
+	unsigned bits = addr_bits(set->family) - entry->len;
+	return bits == 128 ? ~(unsigned __int128)0 : ((unsigned __int128)1 << bits) - 1;
+}
+
+static bool
+entry_contains(
+	const struct prefix_set *set, const struct prefix_entry *entry, unsigned __int128 number)
+{
+	return ((number ^ entry->first) & ~host_mask(set, entry)) == 0;
+}
+
+void
+prefix_table_init(struct prefix_table *table)
+{
+	*table = (struct prefix_table){.v4.family = ADDR_V4, .v6.family = ADDR_V6};
+}
+
+void
+prefix_table_fini(struct prefix_table *table)
+{
+	free(table->v4.entries);
+	free(table->v4.index);
+	free(table->v6.entries);
+	free(table->v6.index);
+	prefix_table_init(table);
+}
+
+void
+prefix_table_add(struct prefix_table *table, const struct prefix *prefix, bool allow, uint32_t file,
+	uint32_t line)
+{
+	assert(prefix->addr.family != ADDR_NONE);
+	struct prefix_set *set = prefix->addr.family == ADDR_V4 ? &table->v4 : &table->v6;
+	assert(set->count < PREFIX_NO_PARENT);
+	if (set->count == set->capacity)
+		set->entries = mem_grow(set->entries, &set->capacity, sizeof(*set->entries));
+	set->entries[set->count++] = (struct prefix_entry){
+		.first = number_of(&prefix->addr),
+		.parent = PREFIX_NO_PARENT,
+		.file = file,
+		.line = line,
+		.len = prefix->len,
+		.allow = allow,
+	};
+}
+
+struct prefix_mark
+prefix_table_mark(const struct prefix_table *table)
+{
+	return (struct prefix_mark){.v4 = table->v4.count, .v6 = table->v6.count};
+}
+
+void
+prefix_table_rewind(struct prefix_table *table, struct prefix_mark mark)
+{
+	assert(mark.v4 <= table->v4.count && mark.v6 <= table->v6.count);
+	table->v4.count = mark.v4;
+	table->v6.count = mark.v6;
+}
+
+/* Digit 0 of the sort key is the length, the others are the address from its last byte up. */
+static uint8_t
+sort_digit(const struct prefix_entry *entry, unsigned digit)
+{
+	return digit ? (uint8_t)(entry->first >> 8 * (digit - 1)) : entry->len;
+}
+
+/* Counts the entries by one digit. False when all have the same: nothing to sort by then. */
+static bool
+count_digits(const struct prefix_set *set, unsigned digit, size_t counts[256])
+{
+	memset(counts, 0, 256 * sizeof(*counts));
+	for (size_t i = 0; i < set->count; i++)
+		counts[sort_digit(&set->entries[i], digit)]++;
+	return counts[sort_digit(&set->entries[0], digit)] < set->count;
+}
+
+/* Radix sort by (address, length). It is stable: rules for one prefix stay in the order of their
+ * coming. */
+static void
+set_sort(struct prefix_set *set)
+{
+	if (set->count < 2)
+		return;
+	struct prefix_entry *spare = mem_resize(NULL, set->count, sizeof(*spare));
+	for (unsigned digit = 0; digit <= addr_bits(set->family) / 8; digit++) {
+		size_t next[256];
+		if (!count_digits(set, digit, next))
+			continue;
+		for (size_t i = 0, sum = 0; i < 256; i++) {
+			size_t count = next[i];
+			next[i] = sum;
+			sum += count;
+		}
+		for (size_t i = 0; i < set->count; i++)
+			spare[next[sort_digit(&set->entries[i], digit)]++] = set->entries[i];
+		struct prefix_entry *sorted = spare;
+		spare = set->entries;
+		set->entries = sorted;
+	}
+	free(spare);
+}
+
+/* Sums up the allow rules of a sorted set. The mapped range counts as covered: all the rest of IPv6
+ * is every address that an IPv6 rule can let in. */
+static void
+set_sum_up(struct prefix_set *set)
+{
+	unsigned __int128 covered = 0; /* every address below is in an allow prefix */
+	bool gap = false;
+	for (size_t i = 0; i < set->count; i++) {
+		const struct prefix_entry *entry = &set->entries[i];
+		if (!entry->allow)
+			continue;
+		if (set->allows++ == 0 || entry->len < set->widest.len)
+			set->widest = *entry;
+		if (set->family == ADDR_V6 && covered == MAPPED_FIRST)
+			covered += MAPPED_SIZE;
+		gap |= entry->first > covered;
+		unsigned __int128 last = entry->first | host_mask(set, entry);
+		unsigned __int128 top = set->family == ADDR_V4 ? UINT32_MAX : ~(unsigned __int128)0;
+		set->allows_all |= !gap && last == top;
+		if (last >= covered)
+			covered = last + 1;
+	}
+}
+
+static void
+set_drop_repeats(struct prefix_set *set)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < set->count; i++) {
+		const struct prefix_entry *entry = &set->entries[i];
+		struct prefix_entry *before = kept ? &set->entries[kept - 1] : NULL;
+		if (!before || before->first != entry->first || before->len != entry->len)
+			set->entries[kept++] = *entry;
+		else if (before->allow && !entry->allow)
+			*before = *entry;
+	}
+	set->count = kept;
+	set->capacity = kept;
+	set->entries = mem_resize(set->entries, kept, sizeof(*set->entries));
+}
+
+/* What encloses an entry is its neighbour before it or encloses that one too. */
+static void
+set_link(struct prefix_set *set)
+{
+	for (size_t i = 1; i < set->count; i++) {
+		uint32_t parent = (uint32_t)(i - 1);
+		while (parent != PREFIX_NO_PARENT &&
+			!entry_contains(set, &set->entries[parent], set->entries[i].first))
+			parent = set->entries[parent].parent;
+		set->entries[i].parent = parent;
+	}
+}
+
+static void
+set_index(struct prefix_set *set)
+{
+	set->index = mem_resize(NULL, set->count / INDEX_STRIDE + 1, sizeof(*set->index));
+	for (size_t i = 0; i < set->count; i += INDEX_STRIDE)
+		set->index[i / INDEX_STRIDE] = set->entries[i].first;
+}
+
+static void
+set_seal(struct prefix_set *set)
+{
+	set_sort(set);
+	set_sum_up(set);
+	set_drop_repeats(set);
+	set_link(set);
+	set_index(set);
+}
+
+void
+prefix_table_seal(struct prefix_table *table)
+{
+	set_seal(&table->v4);
+	set_seal(&table->v6);
+}
+
+/* The last entry that starts at or below the number; the first one when all start above; NULL when
+ * there is none. The loops have no branch to mispredict: compilers make conditional moves of them. */
+static const struct prefix_entry *
+set_search(const struct prefix_set *set, unsigned __int128 number)
+{
+	if (set->count == 0)
+		return NULL;
+	const unsigned __int128 *mark = set->index;
+	for (size_t n = (set->count - 1) / INDEX_STRIDE + 1; n > 1; n -= n / 2)
+		mark += mark[n / 2] <= number ? n / 2 : 0;
+	size_t start = (size_t)(mark - set->index) * INDEX_STRIDE;
+	size_t rest = set->count - start;
+	const struct prefix_entry *base = set->entries + start;
+	for (size_t n = rest < INDEX_STRIDE ? rest : INDEX_STRIDE; n > 1; n -= n / 2)
+		base += base[n / 2].first <= number ? n / 2 : 0;
+	return base;
+}
+
+const struct prefix_entry *
+prefix_table_find(const struct prefix_table *table, const struct addr *addr)
+{
+	if (addr->family == ADDR_NONE)
+		return NULL;
+	const struct prefix_set *set = addr->family == ADDR_V4 ? &table->v4 : &table->v6;
+	unsigned __int128 number = number_of(addr);
+	const struct prefix_entry *entry = set_search(set, number);
+	while (entry && !entry_contains(set, entry, number))
+		entry = entry->parent == PREFIX_NO_PARENT ? NULL : &set->entries[entry->parent];
+	return entry;
+}

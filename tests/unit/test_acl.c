@@ -1,0 +1,199 @@
+/*
+ * Whole rule sets: every case below tests/unit/data/acl (its README says how to add one), and what
+ * those can't say.
+ */
+#include "tests/unit/unit.h"
+
+#include "acl/acl.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DATA "tests/unit/data/acl/"
+
+enum {
+	LINE_MAX_BYTES = 512,
+	ACL_LINE = 1000,
+};
+
+/* The next line that says something, cut to `text`, its number in *line; NULL at the end. */
+static char *
+next_line(FILE *file, char text[LINE_MAX_BYTES], unsigned *line)
+{
+	while (fgets(text, LINE_MAX_BYTES, file)) {
+		++*line;
+		text[strcspn(text, "\n")] = '\0';
+		if (text[0] && text[0] != '#')
+			return text;
+	}
+	return NULL;
+}
+
+static FILE *
+open_data(const char *name, const char *suffix)
+{
+	char path[256];
+	snprintf(path, sizeof(path), DATA "%s%s", name, suffix);
+	return fopen(path, "r");
+}
+
+/* Two passes: acl_new has to know about `open` first. */
+static bool
+says_open(FILE *file)
+{
+	char text[LINE_MAX_BYTES];
+	unsigned line = 0;
+	bool open = false;
+	while (next_line(file, text, &line))
+		open |= strcmp(text, "open") == 0;
+	rewind(file);
+	return open;
+}
+
+static struct acl *
+load_rules(const char *name, struct report *report)
+{
+	char file_name[128];
+	char text[LINE_MAX_BYTES];
+	unsigned line = 0;
+	FILE *file = open_data(name, ".rules");
+	ck_assert_ptr_nonnull(file);
+	snprintf(file_name, sizeof(file_name), "%s.rules", name);
+	struct acl *acl = acl_new("test", file_name, ACL_LINE, says_open(file));
+	while (next_line(file, text, &line)) {
+		if (strncmp(text, "allow ", 6) == 0)
+			acl_add_item(acl, ACL_ALLOW, text + 6, file_name, line, report);
+		else if (strncmp(text, "deny ", 5) == 0)
+			acl_add_item(acl, ACL_DENY, text + 5, file_name, line, report);
+		else
+			ck_assert_msg(strcmp(text, "open") == 0, "%s:%u", file_name, line);
+	}
+	fclose(file);
+	return acl;
+}
+
+static void
+expect_verdicts(const char *name, const struct acl *acl, FILE *file)
+{
+	char text[LINE_MAX_BYTES];
+	unsigned line = 0;
+	while (next_line(file, text, &line)) {
+		struct addr source;
+		char said[LINE_MAX_BYTES];
+		char *expected = strchr(text, ' ');
+		ck_assert_ptr_nonnull(expected);
+		*expected++ = '\0';
+		ck_assert_msg(addr_parse(&source, text) == 0, "%s.verdicts:%u", name, line);
+		struct verdict verdict = acl_decide(acl, &source);
+		int len = snprintf(said, sizeof(said), "%s ", verdict.allowed ? "allow" : "deny");
+		verdict_format(&verdict, said + len, sizeof(said) - (size_t)len);
+		ck_assert_msg(strcmp(said, expected) == 0, "%s.verdicts:%u: %s: %s, not %s", name,
+			line, text, said, expected);
+	}
+	ck_assert_uint_gt(line, 0);
+}
+
+static void
+expect_errors(const char *name, const struct report *report, FILE *file)
+{
+	char text[LINE_MAX_BYTES];
+	unsigned line = 0;
+	size_t count = 0;
+	while (next_line(file, text, &line)) {
+		ck_assert_msg(count < report->count, "%s.errors:%u: not said", name, line);
+		const char *said = report->entries[count++].text;
+		ck_assert_msg(strstr(said, text) == said, "%s.errors:%u: %s", name, line, said);
+	}
+	ck_assert_msg(count == report->count, "%s: %s", name, report->entries[count].text);
+}
+
+static void
+run_case(const char *name)
+{
+	struct report report;
+	report_init(&report);
+	struct acl *acl = load_rules(name, &report);
+	int sealed = acl_seal(acl, &report);
+	FILE *verdicts = open_data(name, ".verdicts");
+	FILE *errors = open_data(name, ".errors");
+	ck_assert_msg(!verdicts != !errors, "%s: .verdicts or .errors, one of them", name);
+	if (verdicts) {
+		ck_assert_msg(sealed == 0 && report.count == 0, "%s: %s", name,
+			report.count ? report.entries[0].text : "");
+		expect_verdicts(name, acl, verdicts);
+		fclose(verdicts);
+	} else {
+		ck_assert_int_eq(sealed, -1);
+		expect_errors(name, &report, errors);
+		fclose(errors);
+	}
+	acl_free(acl);
+	report_fini(&report);
+}
+
+START_TEST(cases_in_files)
+{
+	glob_t found;
+	ck_assert_int_eq(glob(DATA "*.rules", 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		char *name = found.gl_pathv[i] + strlen(DATA);
+		name[strlen(name) - strlen(".rules")] = '\0';
+		run_case(name);
+	}
+	globfree(&found);
+}
+END_TEST
+
+START_TEST(names_and_counts)
+{
+	struct report report;
+	report_init(&report);
+	char file[] = "conf";
+	struct acl *acl = acl_new("senders", file, 3, false);
+	acl_add_item(acl, ACL_ALLOW, "10.0.0.0/8", file, 4, &report);
+	acl_add_item(acl, ACL_DENY, "10.0.0.0/8", file, 5, &report);
+	acl_add_item(acl, ACL_ALLOW, "::1", file, 6, &report);
+	ck_assert_int_eq(acl_seal(acl, &report), 0);
+	memset(file, 'x', sizeof(file) - 1);
+	ck_assert_str_eq(acl_name(acl), "senders");
+	ck_assert_uint_eq(acl_count(acl), 2);
+	struct addr source;
+	ck_assert_int_eq(addr_parse(&source, "10.0.0.1"), 0);
+	struct verdict verdict = acl_decide(acl, &source);
+	ck_assert_str_eq(verdict.rule.file, "conf");
+	char text[64];
+	ck_assert_str_eq(verdict_format(&verdict, text, sizeof(text)), "conf:5 deny 10.0.0.0/8");
+	ck_assert_str_eq(verdict_format(&verdict, text, 7), "conf:5");
+	acl_free(acl);
+	acl_free(NULL);
+	report_fini(&report);
+}
+END_TEST
+
+/* One bad line, and not even the good ones before it are in force. */
+START_TEST(nothing_of_a_bad_list)
+{
+	struct report report;
+	report_init(&report);
+	struct acl *acl = acl_new("senders", "conf", 1, false);
+	acl_add_item(acl, ACL_ALLOW, "198.51.100.0/24", "conf", 2, &report);
+	acl_add_item(acl, ACL_ALLOW, "file:" DATA "lists/bad", "conf", 3, &report);
+	acl_add_item(acl, ACL_ALLOW, "203.0.113.0/24", "conf", 4, &report);
+	ck_assert_uint_eq(report.errors, 2);
+	ck_assert_int_eq(acl_seal(acl, &report), -1);
+	ck_assert_uint_eq(acl_count(acl), 2);
+	acl_free(acl);
+	report_fini(&report);
+}
+END_TEST
+
+static void
+fill(TCase *cases)
+{
+	tcase_add_test(cases, cases_in_files);
+	tcase_add_test(cases, names_and_counts);
+	tcase_add_test(cases, nothing_of_a_bad_list);
+}
+
+UNIT_MAIN("acl", fill)
