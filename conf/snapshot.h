@@ -66,6 +66,10 @@ struct backend_conf {
 	unsigned line;
 };
 
+enum {
+	POOL_BACKENDS_MAX = 256,
+};
+
 struct pool_conf {
 	char *name;
 	enum proxy_version proxy;
@@ -75,7 +79,7 @@ struct pool_conf {
 	uint64_t greeting_retry_ms; /* 0 = each backend once */
 	uint64_t queue_timeout_ms;  /* 0 = no waiting */
 	struct check_conf check;
-	struct backend_conf *backends; /* at least one */
+	struct backend_conf *backends; /* 1 to POOL_BACKENDS_MAX */
 	size_t backend_count;
 	unsigned line;
 };
@@ -99,8 +103,8 @@ struct listener_conf {
 struct snapshot {
 	char *file; /* as given on the command line */
 	char *hostname;
-	unsigned workers; /* at least 1; auto is resolved */
-	char *user;       /* "" = stay what we are */
+	unsigned workers;      /* at least 1; auto is resolved */
+	char *user;            /* "" = stay what we are */
 	uint64_t max_sessions; /* 0 = what the descriptor limit allows */
 	uint64_t drain_timeout_ms;
 	enum log_level log_level;
@@ -118,6 +122,10 @@ struct snapshot {
  * error: all semantic ones, and the first syntax error. Opens no socket. Thread-safe as long as one
  * thread at a time is inside. */
 struct snapshot *snapshot_load(const char *file, struct report *report);
+
+/* The same from memory; `file` only names it in messages. For tests and fuzzing. */
+struct snapshot *snapshot_parse(
+	const char *file, const char *text, size_t len, struct report *report);
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); /* NULL is fine */

@@ -1,0 +1,207 @@
+/*
+ * A listener, and what it refers to; see check.h.
+ */
+#include "conf/check.h"
+#include "conf/alloc.h"
+#include "conf/grammar.h"
+#include "conf/suggest.h"
+#include "conf/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	SESSIONS_MAX = 10 * 1000 * 1000,
+	RATE_TEXT_MAX = 32,
+	NAMES_MAX = 300,
+};
+
+static bool
+lacks_port(const char *text)
+{
+	char with_port[ENDPOINT_TEXT_MAX];
+	struct addr addr;
+	struct endpoint endpoint;
+	snprintf(with_port, sizeof(with_port), "%s:25", text);
+	return addr_parse(&addr, text) == 0 || endpoint_parse(&endpoint, with_port) == 0;
+}
+
+static void
+read_bind(const struct load *load, const struct value *value, struct bind_conf *bind)
+{
+	bind->line = value->line;
+	if (endpoint_parse(&bind->endpoint, value->text) == 0)
+		return;
+	bind->endpoint = (struct endpoint){.addr.family = ADDR_NONE};
+	if (lacks_port(value->text))
+		value_error(
+			load, value, "has no port; write it as 0.0.0.0:25, for IPv6 as [::]:25");
+	else
+		value_error(load, value,
+			"is no IP address with a port (1 to 65535); write it as 0.0.0.0:25, for "
+			"IPv6 as [::]:25");
+}
+
+static void
+read_binds(const struct load *load, cfg_t *section, struct listener_conf *listener)
+{
+	size_t count = value_count(section, "bind");
+	if (!count && load->whole)
+		report_error(load->report, load->file, listener->line,
+			"listener `%s` has no `bind`; add one, as in bind = { 0.0.0.0:25, [::]:25 "
+			"}",
+			listener->name);
+	listener->binds = conf_alloc(count, sizeof(*listener->binds));
+	for (; listener->bind_count < count; listener->bind_count++) {
+		struct value value = value_at(section, "bind", listener->bind_count);
+		read_bind(load, &value, &listener->binds[listener->bind_count]);
+	}
+}
+
+/* A reference by name is resolved over these. */
+struct names {
+	struct suggest suggest;
+	char list[NAMES_MAX];
+	size_t len;
+};
+
+static void
+offer_name(struct names *names, const char *name)
+{
+	suggest_offer(&names->suggest, name);
+	if (names->len < sizeof(names->list))
+		names->len += (size_t)snprintf(names->list + names->len,
+			sizeof(names->list) - names->len, "%s%s", names->len ? ", " : "", name);
+}
+
+static void
+report_dangling(const struct load *load, const struct value *value, const struct names *names)
+{
+	if (!load->whole)
+		return;
+	if (names->suggest.best)
+		value_error(
+			load, value, "refers to nothing; did you mean `%s`?", names->suggest.best);
+	else if (names->len)
+		value_error(load, value, "refers to nothing; there is: %s", names->list);
+	else
+		value_error(load, value, "refers to nothing; add %s %s { ... }", value->key,
+			value->text);
+}
+
+static const struct acl *
+find_acl(const struct load *load, cfg_t *section, const struct snapshot *snapshot)
+{
+	struct value value = value_require(load, section, "acl", "senders");
+	struct names names = {.suggest.word = value.text};
+	if (!value.line)
+		return NULL;
+	for (size_t i = 0; i < snapshot->acl_count; i++) {
+		if (strcmp(acl_name(snapshot->acls[i]), value.text) == 0)
+			return snapshot->acls[i];
+		offer_name(&names, acl_name(snapshot->acls[i]));
+	}
+	report_dangling(load, &value, &names);
+	return NULL;
+}
+
+static const struct pool_conf *
+find_pool(const struct load *load, cfg_t *section, const struct snapshot *snapshot)
+{
+	struct value value = value_require(load, section, "pool", "relays");
+	struct names names = {.suggest.word = value.text};
+	if (!value.line)
+		return NULL;
+	for (size_t i = 0; i < snapshot->pool_count; i++) {
+		if (strcmp(snapshot->pools[i].name, value.text) == 0)
+			return &snapshot->pools[i];
+		offer_name(&names, snapshot->pools[i].name);
+	}
+	report_dangling(load, &value, &names);
+	return NULL;
+}
+
+/* N/PERIOD, a token bucket, of which this version has only the one that is off. */
+static void
+refuse_rate(const struct load *load, cfg_t *limits, const char *key, const char *off)
+{
+	struct value value = value_get(limits, key);
+	char count_text[RATE_TEXT_MAX];
+	uint64_t count, period = 1;
+	const char *why;
+	size_t len = strcspn(value.text, "/");
+	snprintf(count_text, sizeof(count_text), "%.*s", (int)(len % sizeof(count_text)),
+		value.text);
+	bool has_period = value.text[len] == '/';
+	if (unit_parse_number(&count, count_text, &why) < 0 ||
+		(has_period && unit_parse_duration(&period, value.text + len + 1, &why) < 0) ||
+		(count && !has_period) || !period)
+		value_error(load, &value, "is no rate; write N/PERIOD, or %s for none", off);
+	else if (count)
+		value_refuse(load, &value, off);
+}
+
+static void
+refuse_count(const struct load *load, cfg_t *limits, const char *key)
+{
+	struct value value = value_get(limits, key);
+	if (value_number(load, &value, 0, SESSIONS_MAX))
+		value_refuse(load, &value, "0");
+}
+
+static void
+refuse_list(const struct load *load, cfg_t *section, const char *key)
+{
+	for (size_t i = 0; i < value_count(section, key); i++) {
+		struct value value = value_at(section, key, i);
+		value_refuse(load, &value, "{ }");
+	}
+}
+
+/* What later versions bring: read, so that a mistake in it shows, and refused unless off. */
+static void
+refuse_later(const struct load *load, cfg_t *section)
+{
+	static const struct choice tls_modes[] = {
+		{.name = "off"},
+		{.name = "starttls", .refused = true},
+		{.name = "starttls_required", .refused = true},
+		{.name = "implicit", .refused = true},
+		{.name = NULL},
+	};
+	refuse_list(load, section, "accept_proxy");
+	struct value proxy_timeout = value_get(section, "proxy_timeout");
+	value_duration(load, &proxy_timeout, 1, HOUR_MS);
+	cfg_t *limits = cfg_getsec(section, "limits");
+	refuse_count(load, limits, "sessions");
+	refuse_count(load, limits, "sessions_per_client");
+	refuse_rate(load, limits, "connects_per_client", "0/1m");
+	refuse_rate(load, limits, "messages_per_client", "0/1h");
+	struct value tls = value_get(section, "tls");
+	value_choice(load, &tls, tls_modes);
+	refuse_list(load, section, "certificate");
+	refuse_list(load, section, "key");
+}
+
+void
+check_listener(const struct load *load, cfg_t *section, const struct snapshot *snapshot,
+	struct listener_conf *listener)
+{
+	static const struct choice denials[] = {
+		{.name = "421", .value = ON_DENY_421},
+		{.name = "554", .value = ON_DENY_554},
+		{.name = "reset", .value = ON_DENY_RESET},
+		{.name = "drop", .value = ON_DENY_DROP},
+		{.name = NULL},
+	};
+	listener->name = value_name(load, section);
+	listener->line = grammar_section_line(section);
+	read_binds(load, section, listener);
+	listener->acl = find_acl(load, section, snapshot);
+	listener->pool = find_pool(load, section, snapshot);
+	struct value on_deny = value_get(section, "on_deny");
+	listener->on_deny = (enum on_deny)value_choice(load, &on_deny, denials);
+	struct value idle = value_get(section, "idle_timeout");
+	listener->idle_timeout_ms = value_duration(load, &idle, 1, DAY_MS);
+	refuse_later(load, section);
+}

@@ -1,0 +1,195 @@
+/*
+ * A pool and its backends; see check.h.
+ */
+#include "conf/check.h"
+#include "conf/alloc.h"
+#include "conf/grammar.h"
+
+#include <string.h>
+
+enum {
+	PORT_MAX = 65535,
+	WEIGHT_MAX = 256,
+	SESSIONS_MAX = 10 * 1000 * 1000,
+	MESSAGES_MAX = 1000 * 1000,
+};
+
+/* Switches that this version can't turn. */
+static const struct choice only_no[] = {
+	{.name = "no"},
+	{.name = "off"},
+	{.name = "false"},
+	{.name = "yes", .refused = true},
+	{.name = "on", .refused = true},
+	{.name = "true", .refused = true},
+	{.name = NULL},
+};
+static const struct choice only_yes[] = {
+	{.name = "yes"},
+	{.name = "on"},
+	{.name = "true"},
+	{.name = "no", .refused = true},
+	{.name = "off", .refused = true},
+	{.name = "false", .refused = true},
+	{.name = NULL},
+};
+
+static const struct addr addr_any_v4 = {.family = ADDR_V4};
+static const struct addr addr_any_v6 = {.family = ADDR_V6};
+
+/* address stays ADDR_NONE when there is an error. */
+static void
+read_address(const struct load *load, cfg_t *section, struct addr *address)
+{
+	struct value value = value_require(load, section, "address", "10.0.1.11");
+	struct endpoint endpoint;
+	struct addr read;
+	if (!value.line)
+		return;
+	if (*value.text == '[' || endpoint_parse(&endpoint, value.text) == 0)
+		value_error(load, &value,
+			"is more than an address; write it without brackets and port, the port as "
+			"port = 25");
+	else if (addr_parse(&read, value.text) < 0)
+		value_error(load, &value,
+			"is no IP address; names are not looked up, write it as 10.0.1.11 or "
+			"2001:db8::11");
+	else if (addr_equal(&read, &addr_any_v4) || addr_equal(&read, &addr_any_v6))
+		value_error(load, &value, "is no relay's address; write the one it listens on");
+	else
+		*address = read;
+}
+
+static void
+check_backend(const struct load *load, cfg_t *section, struct backend_conf *backend)
+{
+	backend->name = value_name(load, section);
+	backend->line = grammar_section_line(section);
+	read_address(load, section, &backend->address);
+	struct value port = value_get(section, "port");
+	if (port.text)
+		backend->port = (uint16_t)value_number(load, &port, 1, PORT_MAX);
+	struct value weight = value_get(section, "weight");
+	backend->weight = (unsigned)value_number(load, &weight, 1, WEIGHT_MAX);
+	struct value max_sessions = value_get(section, "max_sessions");
+	if (value_number(load, &max_sessions, 0, SESSIONS_MAX))
+		value_refuse(load, &max_sessions, "0");
+	struct value backup = value_get(section, "backup");
+	value_choice(load, &backup, only_no);
+}
+
+/* Two names for one relay: it gets twice the share, and there is one relay less than it looks. */
+static void
+warn_same_address(const struct load *load, const struct pool_conf *pool, size_t index)
+{
+	const struct backend_conf *backend = &pool->backends[index];
+	if (backend->address.family == ADDR_NONE)
+		return;
+	for (size_t i = 0; i < index; i++) {
+		const struct backend_conf *other = &pool->backends[i];
+		if (other->port != backend->port || !addr_equal(&other->address, &backend->address))
+			continue;
+		report_warning(load->report, load->file, backend->line,
+			"backend `%s` has the address and port of `%s` in line %u; for a larger "
+			"share use weight",
+			backend->name, other->name, other->line);
+		return;
+	}
+}
+
+static void
+check_backends(const struct load *load, cfg_t *section, struct pool_conf *pool)
+{
+	size_t count = cfg_size(section, "backend");
+	if (!count && load->whole)
+		report_error(load->report, load->file, pool->line,
+			"pool `%s` has no backend; add one, as in backend relay1 { address = "
+			"10.0.1.11 }",
+			pool->name);
+	if (count > POOL_BACKENDS_MAX)
+		report_error(load->report, load->file, pool->line,
+			"pool `%s` has %zu backends; use at most %d, the rest in another pool",
+			pool->name, count, POOL_BACKENDS_MAX);
+	pool->backends = conf_alloc(count, sizeof(*pool->backends));
+	for (; pool->backend_count < count; pool->backend_count++) {
+		size_t i = pool->backend_count;
+		check_backend(
+			load, cfg_getnsec(section, "backend", (unsigned)i), &pool->backends[i]);
+		warn_same_address(load, pool, i);
+	}
+}
+
+/* A text that is only there for what this version can't do yet. */
+static void
+refuse_text(const struct load *load, cfg_t *section, const char *key)
+{
+	struct value value = value_get(section, key);
+	if (*value.text)
+		value_refuse(load, &value, "\"\"");
+}
+
+/* What later versions bring: read, so that a mistake in it shows, and refused unless off. */
+static void
+refuse_later(const struct load *load, cfg_t *section)
+{
+	static const struct choice balances[] = {
+		{.name = "roundrobin"},
+		{.name = "leastconn", .refused = true},
+		{.name = "source", .refused = true},
+		{.name = NULL},
+	};
+	static const struct choice tls_modes[] = {
+		{.name = "off"},
+		{.name = "starttls", .refused = true},
+		{.name = "implicit", .refused = true},
+		{.name = NULL},
+	};
+	struct value balance = value_get(section, "balance");
+	value_choice(load, &balance, balances);
+	refuse_text(load, section, "source_address");
+	struct value fail_open = value_get(section, "fail_open");
+	value_choice(load, &fail_open, only_no);
+	struct value messages = value_get(section, "rebalance_messages");
+	if (value_number(load, &messages, 0, MESSAGES_MAX))
+		value_refuse(load, &messages, "0");
+	struct value age = value_get(section, "rebalance_age");
+	if (value_duration(load, &age, 0, DAY_MS))
+		value_refuse(load, &age, "0s");
+	struct value tls = value_get(section, "tls");
+	value_choice(load, &tls, tls_modes);
+	struct value tls_verify = value_get(section, "tls_verify");
+	value_choice(load, &tls_verify, only_yes);
+	refuse_text(load, section, "tls_ca");
+	refuse_text(load, section, "tls_name");
+	struct value proxy_tlv = value_get(section, "proxy_tlv");
+	value_choice(load, &proxy_tlv, only_no);
+}
+
+void
+check_pool(const struct load *load, cfg_t *section, struct pool_conf *pool)
+{
+	static const struct choice versions[] = {
+		{.name = "v2", .value = PROXY_V2},
+		{.name = "v1", .value = PROXY_V1},
+		{.name = "off", .value = PROXY_OFF},
+		{.name = NULL},
+	};
+	pool->name = value_name(load, section);
+	pool->line = grammar_section_line(section);
+	struct value proxy = value_require(load, section, "proxy_protocol", "v2 (or v1, or off)");
+	if (proxy.line)
+		pool->proxy = (enum proxy_version)value_choice(load, &proxy, versions);
+	struct value connect = value_get(section, "connect_timeout");
+	pool->connect_timeout_ms = value_duration(load, &connect, 1, HOUR_MS);
+	struct value greeting = value_get(section, "greeting_timeout");
+	pool->greeting_timeout_ms = value_duration(load, &greeting, 1, HOUR_MS);
+	struct value budget = value_get(section, "greeting_budget");
+	pool->greeting_budget_ms = value_duration(load, &budget, 1, HOUR_MS);
+	struct value retry = value_get(section, "greeting_retry");
+	pool->greeting_retry_ms = value_duration(load, &retry, 0, HOUR_MS);
+	struct value queue = value_get(section, "queue_timeout");
+	pool->queue_timeout_ms = value_duration(load, &queue, 0, HOUR_MS);
+	refuse_later(load, section);
+	check_health(load, cfg_getsec(section, "health"), &pool->check);
+	check_backends(load, section, pool);
+}

@@ -1,0 +1,114 @@
+/*
+ * The snapshot's making and its references; see snapshot.h. Made by the thread that loads, shared
+ * by all, freed by whichever drops the last reference.
+ */
+#include "conf/snapshot.h"
+#include "acl/mem.h"
+#include "conf/alloc.h"
+#include "conf/check.h"
+#include "conf/grammar.h"
+#include "conf/statements.h"
+#include "conf/text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+pool_fini(struct pool_conf *pool)
+{
+	for (size_t i = 0; i < pool->backend_count; i++)
+		free(pool->backends[i].name);
+	free(pool->backends);
+	free(pool->check.path);
+	free(pool->check.host);
+	free(pool->check.status);
+	free(pool->name);
+}
+
+static void
+snapshot_free(struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		free(snapshot->listeners[i].binds);
+		free(snapshot->listeners[i].name);
+	}
+	for (size_t i = 0; i < snapshot->pool_count; i++)
+		pool_fini(&snapshot->pools[i]);
+	for (size_t i = 0; i < snapshot->acl_count; i++)
+		acl_free(snapshot->acls[i]);
+	free(snapshot->listeners);
+	free(snapshot->pools);
+	free(snapshot->acls);
+	free(snapshot->user);
+	free(snapshot->hostname);
+	free(snapshot->file);
+	free(snapshot);
+}
+
+/* The text must be writable and one byte longer than len. */
+static struct snapshot *
+load_text(const char *file, char *text, size_t len, struct report *report)
+{
+	struct problem problem = {0};
+	size_t errors = report->errors;
+	text_clean(text, len, &problem);
+	unsigned stopped = statements_prune(text, file, report);
+	cfg_t *top = grammar_parse(text, &problem);
+	if (stopped && !problem.line)
+		problem_note(&problem, stopped, "this is no statement; write KEY = VALUE");
+
+	struct load load = {.file = file, .report = report, .whole = !problem.line};
+	struct snapshot *snapshot = conf_alloc(1, sizeof(*snapshot));
+	snapshot->refs = 1;
+	snapshot->file = mem_text(file);
+	check_all(&load, top, snapshot);
+	cfg_free(top);
+	if (problem.line)
+		report_error(report, file, problem.line, "%s", problem.what);
+	if (report->errors == errors)
+		return snapshot;
+	snapshot_free(snapshot);
+	return NULL;
+}
+
+struct snapshot *
+snapshot_parse(const char *file, const char *text, size_t len, struct report *report)
+{
+	char *copy = conf_alloc(len + 1, 1);
+	memcpy(copy, text, len);
+	struct snapshot *snapshot = load_text(file, copy, len, report);
+	free(copy);
+	return snapshot;
+}
+
+struct snapshot *
+snapshot_load(const char *file, struct report *report)
+{
+	size_t len;
+	char *text = text_read(file, &len);
+	if (!text) {
+		report_error(report, file, 0, "can't be read: %s", strerror(errno));
+		return NULL;
+	}
+	struct snapshot *snapshot = load_text(file, text, len, report);
+	free(text);
+	return snapshot;
+}
+
+struct snapshot *
+snapshot_ref(struct snapshot *snapshot)
+{
+	unsigned before = __atomic_fetch_add(&snapshot->refs, 1, __ATOMIC_RELAXED);
+	assert(before);
+	(void)before;
+	return snapshot;
+}
+
+void
+snapshot_unref(struct snapshot *snapshot)
+{
+	if (snapshot && __atomic_sub_fetch(&snapshot->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		snapshot_free(snapshot);
+}
