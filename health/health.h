@@ -27,7 +27,7 @@ enum probe_cause {
 	PROBE_CLOSED,    /* closed before a whole status line and header */
 	PROBE_TIMEOUT,   /* the one deadline over the whole probe passed */
 	PROBE_MALFORMED, /* what came is not HTTP, or its header never ends */
-	PROBE_RESOURCES, /* no descriptor, port or memory here: does not count against the backend */
+	PROBE_RESOURCES, /* no descriptor, port or memory here: counts neither for nor against */
 };
 
 const char *probe_cause_name(enum probe_cause cause);
@@ -39,8 +39,11 @@ struct probe_result {
 	const char *detail;
 };
 
+/* Called from the loop, on_change also from within health_configure. Of this header they may call
+ * health_is_up only. */
 struct health_events {
-	/* A backend went up or down by its probes. */
+	/* A backend went up or down by its probes, or up because it is probed no more (then the
+	 * result is PROBE_OK, "no check"). */
 	void (*on_change)(void *context, const char *pool, const char *backend,
 		const struct addr *address, bool up, const struct probe_result *result);
 	/* Any probe finished, before on_change; for counting. May be NULL. */
@@ -51,7 +54,10 @@ struct health_events {
 struct health *health_new(struct ev_loop *loop, const struct health_events *events, void *context);
 void health_free(struct health *health); /* stops every probe; calls back no more */
 
-/* Takes the backends of this snapshot (referenced until the next call). */
+/* Takes the backends of this snapshot, which stays referenced until the next call. What changed in
+ * a check holds from the next probe on; a running one ends by the settings with which it began, and
+ * keeps their snapshot for so long. Checkers that are no longer named are dropped without a call
+ * back. */
 void health_configure(struct health *health, struct snapshot *snapshot);
 
 /* The last verdict by probes; true for an unknown backend. */

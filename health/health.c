@@ -1,0 +1,281 @@
+/*
+ * The checkers: see health.h. Runs in its loop's thread. A checker owns its copies of the key, so
+ * that it can be matched with the backends of the next snapshot.
+ */
+#include "health/health.h"
+
+#include "health/counter.h"
+#include "health/phase.h"
+#include "health/probe.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* First probes go out one after the other, all within a second. */
+static const double first_step_s = 0.01;
+static const double first_window_s = 1;
+
+struct checker {
+	struct checker *next;
+	struct health *health;
+	char *pool;
+	char *backend;
+	struct addr address;
+	const struct check_conf *check; /* the snapshot's; NULL until configured */
+	struct counter counter;
+	double phase;
+	bool started; /* a probe went out since there is something to probe */
+	bool wanted;  /* by the snapshot that is being configured */
+	struct ev_timer due;
+	struct probe probe;
+};
+
+struct health {
+	struct ev_loop *loop;
+	struct health_events events;
+	void *context;
+	struct snapshot *snapshot; /* NULL before the first */
+	struct checker *checkers;
+	unsigned sequence; /* of the next new checker */
+	double epoch_s;    /* the moment from which the phases count */
+};
+
+static void *
+must(void *memory)
+{
+	if (memory == NULL)
+		abort();
+	return memory;
+}
+
+static double
+monotonic_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double
+interval_s(const struct check_conf *check)
+{
+	return (double)check->interval_ms / 1000;
+}
+
+static void
+checker_arm(struct checker *checker, double delay_s)
+{
+	ev_timer_stop(checker->health->loop, &checker->due);
+	ev_timer_set(&checker->due, delay_s, 0);
+	ev_timer_start(checker->health->loop, &checker->due);
+}
+
+static void
+checker_arm_next(struct checker *checker)
+{
+	checker_arm(checker, phase_delay(checker->phase, monotonic_s() - checker->health->epoch_s,
+				     interval_s(checker->check)));
+}
+
+static void
+on_due(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	struct checker *checker = timer->data;
+
+	(void)loop;
+	(void)events;
+	checker_arm_next(checker);
+	checker->started = true;
+	/* A probe that takes longer than the interval costs the next one its turn. */
+	if (!probe_is_running(&checker->probe))
+		probe_start(&checker->probe, checker->health->snapshot, checker->check,
+			&checker->address);
+}
+
+static void
+checker_changed(struct checker *checker, const struct probe_result *result)
+{
+	const struct health *health = checker->health;
+
+	health->events.on_change(health->context, checker->pool, checker->backend,
+		&checker->address, checker->counter.up, result);
+}
+
+static void
+on_done(void *context, const struct probe_result *result)
+{
+	struct checker *checker = context;
+	const struct health *health = checker->health;
+
+	if (health->events.on_probe != NULL)
+		health->events.on_probe(health->context, checker->pool, checker->backend,
+			&checker->address, result);
+	if (result->cause == PROBE_RESOURCES)
+		return;
+	if (counter_note(&checker->counter, result->cause == PROBE_OK, checker->check->rise,
+		    checker->check->fall))
+		checker_changed(checker, result);
+}
+
+static struct checker *
+find(const struct health *health, const char *pool, const char *backend, const struct addr *address)
+{
+	for (struct checker *checker = health->checkers; checker != NULL; checker = checker->next) {
+		if (addr_equal(&checker->address, address) &&
+			strcmp(checker->backend, backend) == 0 && strcmp(checker->pool, pool) == 0)
+			return checker;
+	}
+	return NULL;
+}
+
+static struct checker *
+checker_new(
+	struct health *health, const char *pool, const char *backend, const struct addr *address)
+{
+	struct checker *checker = must(calloc(1, sizeof(*checker)));
+
+	checker->health = health;
+	checker->pool = must(strdup(pool));
+	checker->backend = must(strdup(backend));
+	checker->address = *address;
+	checker->phase = phase_of(health->sequence++);
+	counter_init(&checker->counter);
+	ev_init(&checker->due, on_due);
+	checker->due.data = checker;
+	probe_init(&checker->probe, health->loop, on_done, checker);
+	checker->next = health->checkers;
+	health->checkers = checker;
+	return checker;
+}
+
+static void
+checker_silence(struct checker *checker)
+{
+	ev_timer_stop(checker->health->loop, &checker->due);
+	probe_stop(&checker->probe);
+	checker->started = false;
+}
+
+static void
+checker_free(struct checker *checker)
+{
+	checker_silence(checker);
+	free(checker->pool);
+	free(checker->backend);
+	free(checker);
+}
+
+/* Without probes nothing speaks against the backend. */
+static void
+checker_assume_up(struct checker *checker)
+{
+	bool was_up = checker->counter.up;
+
+	checker_silence(checker);
+	counter_init(&checker->counter);
+	if (!was_up)
+		checker_changed(checker, &(struct probe_result){PROBE_OK, "no check"});
+}
+
+/* firsts counts the first probes that this configuration sends out. */
+static void
+checker_configure(struct checker *checker, const struct check_conf *check, unsigned *firsts)
+{
+	const struct check_conf *old = checker->check;
+
+	checker->check = check;
+	checker->wanted = true;
+	switch (check->type) {
+	case CHECK_NONE:
+		checker_assume_up(checker);
+		break;
+	case CHECK_HTTP:
+		if (!checker->started)
+			checker_arm(checker, fmod((*firsts)++ * first_step_s, first_window_s));
+		else if (old->interval_ms != check->interval_ms)
+			checker_arm_next(checker);
+		break;
+	}
+}
+
+static void
+drop_unwanted(struct health *health)
+{
+	struct checker **link = &health->checkers;
+
+	while (*link != NULL) {
+		struct checker *checker = *link;
+
+		if (checker->wanted) {
+			checker->wanted = false;
+			link = &checker->next;
+		} else {
+			*link = checker->next;
+			checker_free(checker);
+		}
+	}
+}
+
+void
+health_configure(struct health *health, struct snapshot *snapshot)
+{
+	struct snapshot *old = health->snapshot;
+	unsigned firsts = 0;
+
+	/* What came before in this turn of the loop must not shorten a delay. */
+	ev_now_update(health->loop);
+	health->snapshot = snapshot_ref(snapshot);
+	for (size_t i = 0; i < snapshot->pool_count; i++) {
+		const struct pool_conf *pool = &snapshot->pools[i];
+
+		for (size_t j = 0; j < pool->backend_count; j++) {
+			const struct backend_conf *backend = &pool->backends[j];
+			struct checker *checker =
+				find(health, pool->name, backend->name, &backend->address);
+
+			if (checker == NULL)
+				checker = checker_new(
+					health, pool->name, backend->name, &backend->address);
+			checker_configure(checker, &pool->check, &firsts);
+		}
+	}
+	drop_unwanted(health);
+	snapshot_unref(old);
+}
+
+struct health *
+health_new(struct ev_loop *loop, const struct health_events *events, void *context)
+{
+	struct health *health = must(calloc(1, sizeof(*health)));
+
+	health->loop = loop;
+	health->events = *events;
+	health->context = context;
+	health->epoch_s = monotonic_s();
+	return health;
+}
+
+void
+health_free(struct health *health)
+{
+	while (health->checkers != NULL) {
+		struct checker *checker = health->checkers;
+
+		health->checkers = checker->next;
+		checker_free(checker);
+	}
+	snapshot_unref(health->snapshot);
+	free(health);
+}
+
+bool
+health_is_up(const struct health *health, const char *pool, const char *backend,
+	const struct addr *address)
+{
+	const struct checker *checker = find(health, pool, backend, address);
+
+	return checker == NULL || checker->counter.up;
+}
