@@ -20,6 +20,7 @@ enum {
 
 /* Writes the reply with its CRLF (and a NUL behind) and returns the length without the NUL; a
  * hostname that does not fit is cut. */
-size_t reply_format(char buf[REPLY_MAX + 1], enum reply reply, const char *hostname, const char *id);
+size_t reply_format(
+	char buf[REPLY_MAX + 1], enum reply reply, const char *hostname, const char *id);
 
 #endif

@@ -1,0 +1,61 @@
+/*
+ * The replies in our own name: their text to the letter, and hostnames of every length.
+ */
+#include "lb/wire/reply.h"
+
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+static const struct {
+	enum reply reply;
+	const char *text;
+} rows[] = {
+	{REPLY_DENIED_421, "421 4.7.1 lb1.example.jp access denied (a1-2)\r\n"},
+	{REPLY_DENIED_554, "554 5.7.1 lb1.example.jp access denied (a1-2)\r\n"},
+	{REPLY_FULL, "421 4.3.2 lb1.example.jp too many connections (a1-2)\r\n"},
+	{REPLY_NO_BACKEND, "421 4.3.2 lb1.example.jp no relay available (a1-2)\r\n"},
+};
+
+START_TEST(text)
+{
+	char buf[REPLY_MAX + 1];
+	size_t len = reply_format(buf, rows[_i].reply, "lb1.example.jp", "a1-2");
+	ck_assert_str_eq(buf, rows[_i].text);
+	ck_assert_uint_eq(len, strlen(rows[_i].text));
+}
+END_TEST
+
+/* Whatever the lengths: one line, never too long, and only as much cut as must be. */
+START_TEST(lengths)
+{
+	static char hostname[1024], id[1024];
+	for (size_t host_len = 0; host_len < sizeof(hostname); host_len++) {
+		for (size_t id_len = 0; id_len <= 100; id_len += 20) {
+			memset(hostname, 'h', host_len);
+			hostname[host_len] = '\0';
+			memset(id, 'i', id_len);
+			id[id_len] = '\0';
+			char buf[REPLY_MAX + 1];
+			size_t len = reply_format(buf, rows[_i].reply, hostname, id);
+			ck_assert_uint_eq(len, strlen(buf));
+			ck_assert_uint_le(len, REPLY_MAX);
+			ck_assert_str_eq(buf + len - 3, ")\r\n");
+			ck_assert_ptr_eq(strchr(buf, '\n'), buf + len - 1);
+			size_t kept = strspn(buf + strlen("421 4.7.1 "), "h");
+			ck_assert(kept == host_len || len == REPLY_MAX);
+			if (id_len <= 60)
+				ck_assert_ptr_nonnull(strstr(buf, id));
+		}
+	}
+}
+END_TEST
+
+static void
+fill(TCase *cases)
+{
+	tcase_add_loop_test(cases, text, 0, sizeof(rows) / sizeof(rows[0]));
+	tcase_add_loop_test(cases, lengths, 0, sizeof(rows) / sizeof(rows[0]));
+}
+
+UNIT_MAIN("reply", fill)
