@@ -1,7 +1,8 @@
 /*
  * The log: one line an event, made by the thread that has the news, written by a thread of the
  * log's own, so that a full disk or a blocked pipe never holds up a session. The queue between them
- * is bounded; what does not fit is dropped and counted, and the log says so when it can again.
+ * is bounded; what does not fit is dropped and counted, and the log says so when it can again
+ * (event=log dropped=N).
  *
  * Use:	struct log_line line;
  *	log_begin(&line, LOG_LEVEL_INFO, "session");
@@ -9,8 +10,9 @@
  *	log_end(&line);
  *
  * Keys appear in the order of the calls. Values are escaped here: whatever bytes a peer sent, a
- * line is one line. A NULL or empty text and LOG_NONE are written as the format's "no value" (- in
- * logfmt). A line that would pass LOG_LINE_MAX is cut at a value's end and marked with cut=yes.
+ * line is one line. A NULL or empty text, LOG_NONE and an endpoint without an address are written
+ *as the format's "no value" (- in logfmt; a text that is "-" is quoted). A line that would pass
+ * LOG_LINE_MAX is cut at a value's end and marked with cut=yes.
  */
 #ifndef LB_LOG_H
 #define LB_LOG_H
@@ -23,22 +25,29 @@
 #include <stdint.h>
 
 enum {
-	LOG_LINE_MAX = 2048,
-	LOG_QUEUE_MAX = 4096, /* lines */
+	LOG_LINE_MAX = 2048,     /* bytes, with the newline */
+	LOG_QUEUE_MAX = 1 << 20, /* bytes: some 3,000 session lines */
 };
+
+#define LOG_NONE UINT64_MAX /* the number that is no value */
 
 struct log_line {
 	enum log_level level;
 	bool wanted; /* false: below the level, every call is a no-op */
-	bool cut;
+	bool cut;    /* the mark is written, every further call is a no-op */
 	size_t len;
-	char text[LOG_LINE_MAX];
+	char text[LOG_LINE_MAX]; /* no NUL behind it; log_end adds the newline */
 };
 
 /* Starts the writer thread, which writes to fd (stderr's) until log_stop. Before log_start and
- * after log_stop lines are written at once by the caller. Returns 0, or -1 with errno. */
+ * after log_stop lines are written at once by the caller, which waits a second at most for an fd
+ * that is blocked. Expects SIGPIPE to be ignored. Returns 0, or -1 with errno. */
 int log_start(int fd);
-void log_stop(void); /* writes what is queued, for a second at most, and joins the thread */
+
+/* Writes what is queued, for a second at most, drops the rest and joins the thread. A thread that
+ * the kernel does not let out of its last write (a terminal that was stopped, a hung file system)
+ * is left behind: the process is about to exit. */
+void log_stop(void);
 
 void log_set_level(enum log_level level); /* any thread, any time */
 

@@ -1,0 +1,66 @@
+/*
+ * Any bytes as values of a log line: printable text of one line, from which a reader gets the same
+ * values back, all of them or those before the cut. The input is a row of values, each behind a
+ * byte that is its length (in tens of bytes where the high bit is set).
+ */
+#include "lb/log.h"
+
+#include "tests/unit/logfmt.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const uint8_t *
+next_value(const uint8_t *at, const uint8_t *end, size_t *len)
+{
+	size_t want = *at & 0x80 ? (*at & 0x7FU) * 10U : *at;
+	size_t left = (size_t)(end - at) - 1;
+	*len = want < left ? want : left;
+	return at + 1;
+}
+
+static const char *
+expect(const char *at, const char *end, const char *key, const uint8_t *value, size_t len)
+{
+	struct logfmt_pair pair;
+	if (at == end || !(at = logfmt_next(at, end, &pair)))
+		abort();
+	if (value && strcmp(pair.key, "cut") == 0 && at == end)
+		return NULL;
+	if (strcmp(pair.key, key) != 0)
+		abort();
+	if (value && (pair.len != len || memcmp(pair.value, value, len) != 0))
+		abort();
+	return at;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const uint8_t *end = data + size;
+	struct log_line line;
+	size_t len;
+	log_begin(&line, LOG_LEVEL_INFO, "fuzz");
+	for (const uint8_t *at = data; at < end; at += len) {
+		at = next_value(at, end, &len);
+		log_bytes(&line, "value", at, len);
+	}
+	if (line.len >= LOG_LINE_MAX)
+		abort();
+	for (size_t i = 0; i < line.len; i++)
+		if (line.text[i] < ' ' || line.text[i] > '~')
+			abort();
+
+	const char *text_end = line.text + line.len;
+	const char *text = expect(line.text, text_end, "ts", NULL, 0);
+	text = expect(text, text_end, "level", NULL, 0);
+	text = expect(text, text_end, "event", NULL, 0);
+	for (const uint8_t *at = data; text && at < end; at += len) {
+		at = next_value(at, end, &len);
+		text = expect(text, text_end, "value", at, len);
+	}
+	if (text ? line.cut || text != text_end : !line.cut)
+		abort();
+	return 0;
+}

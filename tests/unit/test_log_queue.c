@@ -1,0 +1,480 @@
+/*
+ * The log's queue and writer against descriptors of every temper: none blocks the caller, no line
+ * is torn or lost uncounted, and the log tells of what it dropped.
+ */
+#include "lb/log.h"
+
+#include "lb/clock.h"
+#include "tests/unit/logfmt.h"
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	PRODUCERS = 4,
+};
+
+/* Reads the log as an operator's collector would, line by line as it comes. */
+struct reader {
+	int fd;
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t grown;
+	uint64_t lines;           /* event=test */
+	uint64_t reports;         /* event=log */
+	uint64_t reported;        /* the sum of their dropped= */
+	uint64_t next[PRODUCERS]; /* the least n that may come */
+	char text[2 * LOG_LINE_MAX];
+	size_t len;
+};
+
+static uint64_t
+number_of(const struct logfmt_pair *pair)
+{
+	char text[32] = "";
+	ck_assert_uint_lt(pair->len, sizeof(text));
+	memcpy(text, pair->value, pair->len);
+	return strtoull(text, NULL, 10);
+}
+
+static void
+reader_take_line(struct reader *reader, const char *at, const char *end)
+{
+	struct logfmt_pair pair;
+	uint64_t producer = 0, n = 0, dropped = 0;
+	bool is_report = false;
+	const char *line = at;
+	while (at && at < end) {
+		at = logfmt_next(at, end, &pair);
+		if (strcmp(pair.key, "event") == 0)
+			is_report = pair.len == 3;
+		else if (strcmp(pair.key, "producer") == 0)
+			producer = number_of(&pair);
+		else if (strcmp(pair.key, "n") == 0)
+			n = number_of(&pair);
+		else if (strcmp(pair.key, "dropped") == 0)
+			dropped = number_of(&pair);
+	}
+	ck_assert_msg(at != NULL, "torn: %.*s", (int)(end - line), line);
+	if (is_report) {
+		ck_assert_uint_gt(dropped, 0);
+		ck_assert_ptr_nonnull(memmem(line, (size_t)(end - line), "level=warning ", 14));
+		reader->reports++;
+		reader->reported += dropped;
+		return;
+	}
+	ck_assert_str_eq(pair.key, "end");
+	ck_assert_uint_ge(n, reader->next[producer]);
+	reader->next[producer] = n + 1;
+	reader->lines++;
+}
+
+/* Takes the whole lines of what was read. */
+static void
+reader_take(struct reader *reader)
+{
+	char *at = reader->text, *end = reader->text + reader->len, *lf;
+	pthread_mutex_lock(&reader->mutex);
+	for (; (lf = memchr(at, '\n', (size_t)(end - at))); at = lf + 1)
+		reader_take_line(reader, at, lf);
+	reader->len = (size_t)(end - at);
+	memmove(reader->text, at, reader->len);
+	pthread_cond_signal(&reader->grown);
+	pthread_mutex_unlock(&reader->mutex);
+}
+
+/* Returns the bytes; 0 at the end, or where nothing is there and the descriptor does not block. */
+static size_t
+reader_read(struct reader *reader)
+{
+	ssize_t len =
+		read(reader->fd, reader->text + reader->len, sizeof(reader->text) - reader->len);
+	if (len <= 0)
+		return 0;
+	reader->len += (size_t)len;
+	reader_take(reader);
+	return (size_t)len;
+}
+
+static void *
+reader_run(void *argument)
+{
+	struct reader *reader = argument;
+	while (reader_read(reader) > 0)
+		;
+	ck_assert_uint_eq(reader->len, 0);
+	return NULL;
+}
+
+static void
+reader_init(struct reader *reader, int fd)
+{
+	memset(reader, 0, sizeof(*reader));
+	reader->fd = fd;
+	pthread_mutex_init(&reader->mutex, NULL);
+	pthread_cond_init(&reader->grown, NULL);
+}
+
+static void
+reader_start(struct reader *reader)
+{
+	ck_assert_int_eq(pthread_create(&reader->thread, NULL, reader_run, reader), 0);
+}
+
+/* Waits until every line came or was counted, and the log told of all that was dropped. */
+static void
+reader_await(struct reader *reader, uint64_t produced, bool reports)
+{
+	pthread_mutex_lock(&reader->mutex);
+	while (reader->lines + log_dropped() < produced ||
+		(reports && reader->reported < log_dropped()))
+		pthread_cond_wait(&reader->grown, &reader->mutex);
+	pthread_mutex_unlock(&reader->mutex);
+}
+
+static void
+put_line(enum log_level level, uint64_t producer, uint64_t n)
+{
+	struct log_line line;
+	log_begin(&line, level, "test");
+	log_number(&line, "producer", producer);
+	log_number(&line, "n", n);
+	log_bytes(&line, "pad", "\n padding of a length that differs from line to line", n % 50);
+	log_text(&line, "end", "yes");
+	log_end(&line);
+}
+
+static void
+put_lines(enum log_level level, uint64_t count)
+{
+	for (uint64_t n = 0; n < count; n++)
+		put_line(level, 0, n);
+}
+
+/* Nobody reads: log_end returns all the same, and once somebody reads the rest is there. */
+START_TEST(blocked_pipe)
+{
+	enum { LINES = 20000 };
+	enum log_level level = _i ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO;
+	int fds[2];
+	struct reader reader;
+	log_set_level(level);
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(log_start(fds[1]), 0);
+	put_lines(level, LINES);
+	uint64_t dropped = log_dropped();
+	ck_assert_uint_gt(dropped, 0);
+
+	reader_init(&reader, fds[0]);
+	reader_start(&reader);
+	reader_await(&reader, LINES, level == LOG_LEVEL_INFO);
+	log_stop();
+	close(fds[1]);
+	pthread_join(reader.thread, NULL);
+	ck_assert_uint_eq(log_dropped(), dropped);
+	ck_assert_uint_eq(reader.lines + dropped, LINES);
+	/* One report for the one time that the queue was full; a warning, so not at level error. */
+	ck_assert_uint_eq(reader.reports, level == LOG_LEVEL_INFO);
+	ck_assert_uint_eq(reader.reported, level == LOG_LEVEL_INFO ? dropped : 0);
+}
+END_TEST
+
+/* Nobody ever reads: log_stop ends after its second, and so does the caller's own write then. */
+START_TEST(blocked_forever)
+{
+	enum { LINES = 5000 };
+	int fds[2];
+	struct reader reader;
+	ck_assert_int_eq(pipe2(fds, _i ? O_NONBLOCK : 0), 0);
+	ck_assert_int_eq(log_start(fds[1]), 0);
+	put_lines(LOG_LEVEL_INFO, LINES);
+	uint64_t start = clock_ms();
+	log_stop();
+	uint64_t took = clock_ms() - start;
+	ck_assert_uint_ge(took, 900);
+	ck_assert_uint_le(took, 1900);
+
+	start = clock_ms();
+	put_line(LOG_LEVEL_INFO, 0, LINES);
+	ck_assert_uint_le(clock_ms() - start, 1900);
+
+	close(fds[1]);
+	reader_init(&reader, fds[0]);
+	reader_run(&reader);
+	ck_assert_uint_gt(reader.lines, 0);
+	ck_assert_uint_eq(reader.lines + log_dropped(), LINES + 1);
+}
+END_TEST
+
+/* Descriptors that take little at a time. */
+static void
+open_pipe(int fds[2])
+{
+	ck_assert_int_eq(pipe(fds), 0);
+}
+
+static void
+open_small_pipe(int fds[2])
+{
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_ge(fcntl(fds[1], F_SETPIPE_SZ, 4096), 4096);
+}
+
+static void
+open_socket(int fds[2])
+{
+	int size = 1; /* the kernel's minimum */
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	ck_assert_int_eq(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+}
+
+static void
+open_nonblocking_socket(int fds[2])
+{
+	open_socket(fds);
+	ck_assert_int_eq(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+}
+
+static void (*const openers[])(int fds[2]) = {
+	open_pipe,
+	open_small_pipe,
+	open_socket,
+	open_nonblocking_socket,
+};
+
+struct producer {
+	pthread_t thread;
+	uint64_t id;
+	uint64_t lines;
+};
+
+static void *
+producer_run(void *argument)
+{
+	struct producer *producer = argument;
+	for (uint64_t n = 0; n < producer->lines; n++)
+		put_line(LOG_LEVEL_INFO, producer->id, n);
+	return NULL;
+}
+
+static void
+produce(int opener, uint64_t lines, struct reader *reader)
+{
+	struct producer producers[PRODUCERS];
+	int fds[2];
+	openers[opener](fds);
+	ck_assert_int_eq(log_start(fds[1]), 0);
+	reader_init(reader, fds[0]);
+	reader_start(reader);
+	for (uint64_t i = 0; i < PRODUCERS; i++) {
+		producers[i] = (struct producer){.id = i, .lines = lines};
+		pthread_create(&producers[i].thread, NULL, producer_run, &producers[i]);
+	}
+	for (size_t i = 0; i < PRODUCERS; i++)
+		pthread_join(producers[i].thread, NULL);
+	reader_await(reader, PRODUCERS * lines, true);
+	log_stop();
+	close(fds[1]);
+	pthread_join(reader->thread, NULL);
+}
+
+/* What fits into the queue comes whole, in each producer's order. */
+START_TEST(none_lost)
+{
+	enum { LINES = 1500 };
+	struct reader reader;
+	produce(_i, LINES, &reader);
+	ck_assert_uint_eq(log_dropped(), 0);
+	ck_assert_uint_eq(reader.lines, PRODUCERS * LINES);
+	for (size_t i = 0; i < PRODUCERS; i++)
+		ck_assert_uint_eq(reader.next[i], LINES);
+}
+END_TEST
+
+/* More than it can hold: what is lost is counted and told. */
+START_TEST(all_counted)
+{
+	enum { LINES = 20000 };
+	struct reader reader;
+	produce(_i, LINES, &reader);
+	ck_assert_uint_eq(reader.lines + log_dropped(), PRODUCERS * LINES);
+	ck_assert_uint_eq(reader.reported, log_dropped());
+}
+END_TEST
+
+/* A reader that is far too slow for what comes in bursts: the log tells of what it drops meanwhile,
+ * but not before half of the queue was written since the last time. */
+START_TEST(overload)
+{
+	enum { ROUNDS = 100, BURST = 5000, READ = 16384 };
+	int fds[2];
+	struct reader reader;
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(log_start(fds[1]), 0);
+	reader_init(&reader, fds[0]);
+	for (size_t round = 0; round < ROUNDS; round++) {
+		for (uint64_t n = 0; n < BURST; n++)
+			put_line(LOG_LEVEL_INFO, 0, round * BURST + n);
+		for (size_t done = 0; done < READ;)
+			done += reader_read(&reader);
+	}
+	ck_assert_uint_ge(reader.reports, 1);
+	ck_assert_uint_le(reader.reports, ROUNDS * READ / (LOG_QUEUE_MAX / 2));
+	reader_start(&reader);
+	reader_await(&reader, ROUNDS * BURST, true);
+	log_stop();
+	close(fds[1]);
+	pthread_join(reader.thread, NULL);
+	ck_assert_uint_eq(reader.lines + log_dropped(), ROUNDS * BURST);
+	ck_assert_uint_eq(reader.reported, log_dropped());
+}
+END_TEST
+
+static uint64_t
+cpu_ms(void)
+{
+	struct timespec used;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / 1000000;
+}
+
+static void
+await_dropped(uint64_t count)
+{
+	while (log_dropped() < count)
+		poll(NULL, 0, 1);
+}
+
+/* A reader that is gone, and a full disk: counted, the writer stays, and does not spin. */
+START_TEST(failing)
+{
+	enum { LINES = 100 };
+	int fds[2] = {-1, -1};
+	if (_i) {
+		ck_assert_int_eq(pipe(fds), 0);
+		close(fds[0]);
+	} else {
+		fds[1] = open("/dev/full", O_WRONLY);
+	}
+	ck_assert_int_ge(fds[1], 0);
+	ck_assert_int_eq(log_start(fds[1]), 0);
+	put_lines(LOG_LEVEL_INFO, LINES);
+	await_dropped(LINES);
+	uint64_t cpu = cpu_ms();
+	poll(NULL, 0, 300); /* the time in which it would spin */
+	ck_assert_uint_lt(cpu_ms() - cpu, 100);
+	put_lines(LOG_LEVEL_INFO, LINES);
+	log_stop();
+	ck_assert_uint_eq(log_dropped(), 2 * LINES);
+	close(fds[1]);
+}
+END_TEST
+
+/* A file that may not grow past the middle of a line, and then may: that line is ended, not torn,
+ * and what was dropped is told. */
+START_TEST(recovers)
+{
+	enum { LINES = 20 };
+	char path[] = "/tmp/test_log_queue.XXXXXX";
+	int fd = mkstemp(path);
+	struct rlimit limit;
+	struct reader reader;
+	ck_assert_int_ge(fd, 0);
+	unlink(path);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = 1000 + (rlim_t)_i;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	ck_assert_int_eq(log_start(fd), 0);
+	put_lines(LOG_LEVEL_INFO, LINES);
+	await_dropped(1);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	for (uint64_t n = 0; n < LINES; n++)
+		put_line(LOG_LEVEL_INFO, 1, n);
+	log_stop();
+	lseek(fd, 0, SEEK_SET);
+	reader_init(&reader, fd);
+	reader_run(&reader);
+	close(fd);
+	ck_assert_uint_eq(reader.lines + log_dropped(), 2 * LINES);
+	ck_assert_uint_ge(reader.reports, 1);
+	ck_assert_uint_eq(reader.reported, log_dropped());
+	ck_assert_uint_gt(reader.next[1], 0);
+}
+END_TEST
+
+/* A terminal whose other end is stuck holds the writer inside write(2): log_stop returns. */
+START_TEST(stuck_terminal)
+{
+	int main_end = posix_openpt(O_RDWR | O_NOCTTY);
+	ck_assert_int_ge(main_end, 0);
+	ck_assert_int_eq(grantpt(main_end), 0);
+	ck_assert_int_eq(unlockpt(main_end), 0);
+	int fd = open(ptsname(main_end), O_RDWR | O_NOCTTY);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(log_start(fd), 0);
+	put_lines(LOG_LEVEL_INFO, 5000);
+	uint64_t start = clock_ms();
+	log_stop();
+	ck_assert_uint_le(clock_ms() - start, 2900);
+	ck_assert_uint_gt(log_dropped(), 0);
+}
+END_TEST
+
+START_TEST(restart)
+{
+	int fds[2];
+	struct reader reader;
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(log_start(fds[1]), 0);
+	ck_assert_int_eq(log_start(fds[1]), -1);
+	ck_assert_int_eq(errno, EBUSY);
+	put_line(LOG_LEVEL_INFO, 0, 0);
+	log_stop();
+	log_stop();
+	put_line(LOG_LEVEL_INFO, 0, 1); /* written by ourselves */
+	ck_assert_int_eq(log_start(fds[1]), 0);
+	put_line(LOG_LEVEL_INFO, 0, 2);
+	log_stop();
+	close(fds[1]);
+	reader_init(&reader, fds[0]);
+	reader_run(&reader);
+	ck_assert_uint_eq(reader.lines, 3);
+	ck_assert_uint_eq(log_dropped(), 0);
+}
+END_TEST
+
+static void
+ignore_signals(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+}
+
+static void
+fill(TCase *cases)
+{
+	int kinds = sizeof(openers) / sizeof(openers[0]);
+	tcase_add_checked_fixture(cases, ignore_signals, NULL);
+	tcase_add_loop_test(cases, blocked_pipe, 0, 2);
+	tcase_add_loop_test(cases, blocked_forever, 0, 2);
+	tcase_add_loop_test(cases, none_lost, 0, kinds);
+	tcase_add_loop_test(cases, all_counted, 0, kinds);
+	tcase_add_test(cases, overload);
+	tcase_add_loop_test(cases, failing, 0, 2);
+	tcase_add_loop_test(cases, recovers, 0, 60);
+	tcase_add_test(cases, stuck_terminal);
+	tcase_add_test(cases, restart);
+}
+
+UNIT_MAIN("log_queue", fill)
