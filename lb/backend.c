@@ -1,0 +1,87 @@
+/*
+ * A backend's state and how it changes. Guarded by its pool's mutex; no locks, no log here.
+ */
+#include "lb/backend.h"
+
+#include "lb/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	TRIAL_FIRST_MS = 1000,
+	TRIAL_MAX_MS = 30000,
+};
+
+struct backend *
+backend_new(struct pool *pool, const struct backend_conf *conf)
+{
+	struct backend *backend = calloc(1, sizeof(*backend));
+	if (!backend)
+		return NULL;
+	backend->name = strdup(conf->name);
+	if (!backend->name) {
+		free(backend);
+		return NULL;
+	}
+	backend->pool = pool;
+	backend->address = conf->address;
+	backend->refs = 1;
+	backend->probe_up = true;
+	return backend;
+}
+
+void
+backend_unref(struct backend *backend)
+{
+	if (--backend->refs > 0)
+		return;
+	free(backend->name);
+	free(backend);
+}
+
+bool
+backend_is_up(const struct backend *backend)
+{
+	return backend->probe_up && !backend->suspended;
+}
+
+bool
+backend_is_eligible(const struct backend *backend)
+{
+	return backend_is_up(backend) && backend->admin == ADMIN_READY;
+}
+
+bool
+backend_awaits_trial(const struct backend *backend)
+{
+	return backend->suspended && backend->probe_up && backend->admin == ADMIN_READY &&
+	       !backend->trial_running;
+}
+
+bool
+backend_miss_greeting(struct backend *backend, unsigned greeting_fall)
+{
+	backend->greetings_missed++;
+	if (backend->suspended || greeting_fall == 0 || backend->greetings_missed < greeting_fall)
+		return false;
+	backend->suspended = true;
+	backend_schedule_first_trial(backend, TRIAL_FIRST_MS);
+	return true;
+}
+
+void
+backend_schedule_first_trial(struct backend *backend, uint64_t after_ms)
+{
+	backend->trial_interval_ms = TRIAL_FIRST_MS;
+	backend->trial_at_ms = clock_ms() + after_ms;
+}
+
+void
+backend_postpone_trial(struct backend *backend)
+{
+	backend->trial_interval_ms *= 2;
+	if (backend->trial_interval_ms > TRIAL_MAX_MS)
+		backend->trial_interval_ms = TRIAL_MAX_MS;
+	backend->trial_at_ms = clock_ms() + backend->trial_interval_ms;
+}

@@ -1,0 +1,58 @@
+/*
+ * One backend as it lives: what is measured of it (up or down, by probes and by greetings) and what
+ * is ordered. Known by its pool, its name and its address, it outlives the snapshots. No lock of
+ * its own: its pool's mutex guards it.
+ */
+#ifndef LB_BACKEND_H
+#define LB_BACKEND_H
+
+#include "acl/addr.h"
+#include "conf/snapshot.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum admin_state {
+	ADMIN_READY,
+	ADMIN_DRAIN, /* no new sessions */
+	ADMIN_MAINT, /* no new sessions and no probes */
+};
+
+struct pool;
+
+struct backend {
+	struct pool *pool;
+	char *name;
+	struct addr address;
+	uint16_t port;   /* 0 = the port on which the client reached the listener */
+	unsigned slot;   /* its index in the pool */
+	unsigned refs;   /* membership, and each session that uses it */
+	unsigned active; /* sessions and attempts */
+	enum admin_state admin;
+	bool probe_up;
+	/* By its greetings: out while suspended, and tried again by a session at trial_at_ms. */
+	bool suspended;
+	bool trial_running;
+	unsigned greetings_missed; /* by sessions in a row */
+	uint64_t trial_at_ms;      /* by clock_ms */
+	uint64_t trial_interval_ms;
+};
+
+/* A backend with one reference, up and ready; NULL when there is no memory. */
+struct backend *backend_new(struct pool *pool, const struct backend_conf *conf);
+void backend_unref(struct backend *backend);
+
+bool backend_is_up(const struct backend *backend);
+bool backend_is_eligible(const struct backend *backend); /* in the rotation */
+
+/* Out only by its greetings, and no trial is under way: trial_at_ms tells when one is due. */
+bool backend_awaits_trial(const struct backend *backend);
+
+/* A session missed its greeting. Returns true when that takes the backend out. */
+bool backend_miss_greeting(struct backend *backend, unsigned greeting_fall);
+
+/* The next trial: soon, as after a sign of life; or later than the last time, 30 s at most. */
+void backend_schedule_first_trial(struct backend *backend, uint64_t after_ms);
+void backend_postpone_trial(struct backend *backend);
+
+#endif

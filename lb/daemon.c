@@ -1,0 +1,392 @@
+/*
+ * The daemon's start, its signals, reload and stop. Main thread; it owns the workers, the pools,
+ * the health checkers and what is served now.
+ */
+#include "lb/daemon.h"
+
+#include "health/health.h"
+#include "lb/descriptors.h"
+#include "lb/loader.h"
+#include "lb/log.h"
+#include "lb/notice.h"
+#include "lb/pool_set.h"
+#include "lb/privileges.h"
+#include "lb/runtime.h"
+#include "lb/view.h"
+#include "lb/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct daemon {
+	const char *file;
+	struct ev_loop *loop;
+	struct worker_shared shared;
+	struct worker **workers;
+	unsigned worker_count;
+	unsigned workers_stopped; /* atomic */
+	struct pool_set *pools;
+	struct health *health;
+	struct runtime *runtime; /* what is served now */
+	struct snapshot *first;  /* whose hostname and workers hold until a restart */
+	struct loader *loader;
+	bool stopping;
+	ev_signal hup, term, interrupt;
+	ev_async worker_stopped;
+	ev_timer drain_timer;
+};
+
+static int
+fail_start(const char *what)
+{
+	fprintf(stderr, "smtplb: can't %s: %s\n", what, strerror(errno));
+	return -1;
+}
+
+/* What other rooms call back. */
+
+static void
+on_pool_usable(void *context)
+{
+	struct daemon *daemon = context;
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_look_again(daemon->workers[i]);
+}
+
+static void
+on_health_change(void *context, const char *pool, const char *backend, const struct addr *address,
+	bool up, const struct probe_result *result)
+{
+	struct daemon *daemon = context;
+	struct pool *living = pool_set_find(daemon->pools, pool);
+	if (living)
+		pool_probed(living, backend, address, up, result->detail);
+}
+
+static const struct health_events health_events = {
+	.on_change = on_health_change,
+};
+
+static void
+on_worker_stopped(void *context)
+{
+	struct daemon *daemon = context;
+	__atomic_add_fetch(&daemon->workers_stopped, 1, __ATOMIC_RELAXED);
+	ev_async_send(daemon->loop, &daemon->worker_stopped);
+}
+
+static void
+on_stopped_told(struct ev_loop *loop, ev_async *watcher, int ready)
+{
+	(void)ready;
+	struct daemon *daemon = watcher->data;
+	if (__atomic_load_n(&daemon->workers_stopped, __ATOMIC_RELAXED) == daemon->worker_count)
+		ev_break(loop, EVBREAK_ALL);
+}
+
+/* Putting a configuration into effect: first all that can fail, then what can't. */
+
+static void
+drop_views(struct view **views, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		view_unref(views[i]);
+	free(views);
+}
+
+static struct view **
+prepare_views(struct daemon *daemon, struct runtime *runtime)
+{
+	struct view **views = calloc(daemon->worker_count, sizeof(struct view *));
+	if (!views)
+		return NULL;
+	for (unsigned i = 0; i < daemon->worker_count; i++) {
+		views[i] = view_new(daemon->workers[i], runtime);
+		if (!views[i]) {
+			drop_views(views, i);
+			return NULL;
+		}
+	}
+	return views;
+}
+
+static void
+commit(struct daemon *daemon, struct runtime *runtime, struct view **views)
+{
+	runtime_commit(runtime, daemon->pools);
+	health_configure(daemon->health, runtime->snapshot);
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_install(daemon->workers[i], views[i]);
+	free(views);
+	runtime_unref(daemon->runtime);
+	daemon->runtime = runtime;
+	log_set_level(runtime->snapshot->log_level);
+}
+
+/* What keeps its value until a restart. */
+static void
+warn_kept(const struct daemon *daemon, const struct snapshot *snapshot, struct report *report)
+{
+	const char *advice = "keeps its value until a restart";
+	if (snapshot->workers != daemon->first->workers)
+		report_warning(report, snapshot->file, 0, "workers %s", advice);
+	if (strcmp(snapshot->hostname, daemon->first->hostname) != 0)
+		report_warning(report, snapshot->file, 0, "hostname %s", advice);
+	if (strcmp(snapshot->user, daemon->first->user) != 0)
+		report_warning(report, snapshot->file, 0, "user %s", advice);
+}
+
+static int
+reload(struct daemon *daemon, struct snapshot *snapshot, struct report *report)
+{
+	struct runtime *runtime = runtime_prepare(
+		daemon->runtime, snapshot, daemon->pools, daemon->worker_count, report);
+	if (!runtime)
+		return -1;
+	struct view **views = prepare_views(daemon, runtime);
+	if (!views) {
+		report_error(report, snapshot->file, 0, "no memory to serve this configuration");
+		runtime_drop(runtime);
+		return -1;
+	}
+	warn_kept(daemon, snapshot, report);
+	__atomic_store_n(&daemon->shared.max_sessions,
+		descriptors_session_limit(snapshot->max_sessions), __ATOMIC_RELAXED);
+	commit(daemon, runtime, views);
+	return 0;
+}
+
+static void
+on_loaded(void *context, struct snapshot *snapshot, struct report *report)
+{
+	struct daemon *daemon = context;
+	if (snapshot && !daemon->stopping && reload(daemon, snapshot, report) == 0)
+		notice_config(LOG_LEVEL_INFO, "reloaded", daemon->file);
+	notice_log(report);
+	snapshot_unref(snapshot);
+}
+
+/* Signals. */
+
+static void
+on_hup(struct ev_loop *loop, ev_signal *watcher, int ready)
+{
+	(void)loop;
+	(void)ready;
+	struct daemon *daemon = watcher->data;
+	if (!daemon->stopping && loader_start(daemon->loader) < 0)
+		notice_config(LOG_LEVEL_ERROR, "refused", strerror(errno));
+}
+
+static void
+stop_now(struct daemon *daemon)
+{
+	for (unsigned i = 0; i < daemon->worker_count; i++) {
+		worker_stop(daemon->workers[i]);
+		worker_cut(daemon->workers[i]);
+	}
+}
+
+static void
+on_drain_timeout(struct ev_loop *loop, ev_timer *timer, int ready)
+{
+	(void)loop;
+	(void)ready;
+	stop_now(timer->data);
+}
+
+static void
+log_stopping(const char *how)
+{
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_INFO, "stopping");
+	log_text(&line, "how", how);
+	log_end(&line);
+}
+
+static void
+on_term(struct ev_loop *loop, ev_signal *watcher, int ready)
+{
+	(void)ready;
+	struct daemon *daemon = watcher->data;
+	if (daemon->stopping) {
+		log_stopping("now");
+		stop_now(daemon);
+		return;
+	}
+	log_stopping("gracefully");
+	daemon->stopping = true;
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_stop(daemon->workers[i]);
+	double timeout_s = (double)daemon->runtime->snapshot->drain_timeout_ms / 1000;
+	ev_timer_set(&daemon->drain_timer, timeout_s, 0);
+	ev_timer_start(loop, &daemon->drain_timer);
+}
+
+static void
+on_interrupt(struct ev_loop *loop, ev_signal *watcher, int ready)
+{
+	(void)loop;
+	(void)ready;
+	struct daemon *daemon = watcher->data;
+	log_stopping("now");
+	daemon->stopping = true;
+	stop_now(daemon);
+}
+
+static void
+watch_signal(struct daemon *daemon, ev_signal *watcher, int signal,
+	void (*callback)(struct ev_loop *, ev_signal *, int))
+{
+	ev_signal_init(watcher, callback, signal);
+	watcher->data = daemon;
+	ev_signal_start(daemon->loop, watcher);
+}
+
+/* Start and end. */
+
+/* Workers must not take the signals that the main thread's loop waits for. */
+static int
+start_threads(struct daemon *daemon)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int result = log_start(STDERR_FILENO);
+	for (unsigned i = 0; i < daemon->worker_count && result == 0; i++)
+		result = worker_start(daemon->workers[i]);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return result;
+}
+
+static void
+log_ready(const struct daemon *daemon)
+{
+	const struct snapshot *snapshot = daemon->runtime->snapshot;
+	struct log_line line;
+	notice_config(LOG_LEVEL_INFO, "loaded", daemon->file);
+	log_begin(&line, LOG_LEVEL_INFO, "ready");
+	log_number(&line, "listeners", snapshot->listener_count);
+	log_number(&line, "pools", snapshot->pool_count);
+	log_number(&line, "workers", daemon->worker_count);
+	log_text(&line, "engine", "libev");
+	log_number(&line, "pid", (uint64_t)getpid());
+	log_end(&line);
+}
+
+static int
+make_parts(struct daemon *daemon)
+{
+	const struct snapshot *snapshot = daemon->first;
+	descriptors_raise_limit();
+	daemon->shared = (struct worker_shared){
+		.hostname = snapshot->hostname,
+		.max_sessions = descriptors_session_limit(snapshot->max_sessions),
+		.on_stopped = on_worker_stopped,
+		.context = daemon,
+	};
+	daemon->loop = ev_default_loop(EVFLAG_AUTO);
+	daemon->workers = calloc(snapshot->workers, sizeof(struct worker *));
+	if (!daemon->loop || !daemon->workers)
+		return fail_start("start the event loop");
+	for (; daemon->worker_count < snapshot->workers; daemon->worker_count++) {
+		struct worker *worker = worker_new(&daemon->shared, daemon->worker_count);
+		if (!worker)
+			return fail_start("make a worker");
+		daemon->workers[daemon->worker_count] = worker;
+	}
+	ev_async_init(&daemon->worker_stopped, on_stopped_told);
+	daemon->worker_stopped.data = daemon;
+	ev_async_start(daemon->loop, &daemon->worker_stopped);
+	ev_init(&daemon->drain_timer, on_drain_timeout);
+	daemon->drain_timer.data = daemon;
+	daemon->pools = pool_set_new(on_pool_usable, daemon);
+	daemon->health = health_new(daemon->loop, &health_events, daemon);
+	daemon->loader = loader_new(daemon->loop, daemon->file, on_loaded, daemon);
+	if (!daemon->pools || !daemon->health || !daemon->loader)
+		return fail_start("start");
+	return 0;
+}
+
+/* Binds and drops root before there is any thread. */
+static int
+start(struct daemon *daemon, struct report *report)
+{
+	const char *why;
+	struct runtime *runtime =
+		runtime_prepare(NULL, daemon->first, daemon->pools, daemon->worker_count, report);
+	if (!runtime) {
+		notice_print(report);
+		return -1;
+	}
+	struct view **views = prepare_views(daemon, runtime);
+	if (!views) {
+		runtime_drop(runtime);
+		return fail_start("start");
+	}
+	if (privileges_drop(daemon->first->user, &why) < 0) {
+		int error = errno;
+		drop_views(views, daemon->worker_count);
+		runtime_drop(runtime);
+		fprintf(stderr, "smtplb: can't drop root for user `%s` (%s): %s\n",
+			daemon->first->user, why, strerror(error));
+		return -1;
+	}
+	if (start_threads(daemon) < 0) {
+		fail_start("start a thread");
+		drop_views(views, daemon->worker_count);
+		runtime_drop(runtime);
+		stop_now(daemon);
+		return -1;
+	}
+	watch_signal(daemon, &daemon->hup, SIGHUP, on_hup);
+	watch_signal(daemon, &daemon->term, SIGTERM, on_term);
+	watch_signal(daemon, &daemon->interrupt, SIGINT, on_interrupt);
+	commit(daemon, runtime, views);
+	notice_log(report);
+	log_ready(daemon);
+	return 0;
+}
+
+static void
+free_parts(struct daemon *daemon)
+{
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_free(daemon->workers[i]);
+	daemon->worker_count = 0;
+	free(daemon->workers);
+	if (daemon->loader)
+		loader_free(daemon->loader);
+	if (daemon->health)
+		health_free(daemon->health);
+	runtime_unref(daemon->runtime);
+	if (daemon->pools)
+		pool_set_free(daemon->pools);
+	snapshot_unref(daemon->first);
+}
+
+int
+daemon_run(const char *file)
+{
+	struct daemon daemon = {.file = file};
+	struct report report;
+	int status = EXIT_FAILURE;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN); /* until it can be obeyed */
+	report_init(&report);
+	daemon.first = snapshot_load(file, &report);
+	if (!daemon.first) {
+		notice_print(&report);
+	} else if (make_parts(&daemon) == 0 && start(&daemon, &report) == 0) {
+		ev_run(daemon.loop, 0);
+		status = EXIT_SUCCESS;
+	}
+	free_parts(&daemon);
+	log_stop();
+	report_fini(&report);
+	return status;
+}

@@ -1,0 +1,33 @@
+/*
+ * RLIMIT_NOFILE. Main thread.
+ */
+#include "lb/descriptors.h"
+
+#include <sys/resource.h>
+
+enum {
+	DESCRIPTORS_KEPT = 64, /* for ourselves: logs, loops, probes */
+	DESCRIPTORS_A_SESSION = 2,
+};
+
+void
+descriptors_raise_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+uint64_t
+descriptors_session_limit(uint64_t configured)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return configured ? configured : UINT64_MAX;
+	uint64_t room = limit.rlim_cur > 2 * DESCRIPTORS_KEPT
+				? (limit.rlim_cur - DESCRIPTORS_KEPT) / DESCRIPTORS_A_SESSION
+				: DESCRIPTORS_KEPT / DESCRIPTORS_A_SESSION;
+	return configured && configured < room ? configured : room;
+}

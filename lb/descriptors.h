@@ -1,0 +1,16 @@
+/*
+ * File descriptors decide how many sessions there can be at most.
+ */
+#ifndef LB_DESCRIPTORS_H
+#define LB_DESCRIPTORS_H
+
+#include <stdint.h>
+
+/* Takes as many as the hard limit allows. */
+void descriptors_raise_limit(void);
+
+/* How many sessions may run at once: what is configured (0 = no limit of its own), or less where
+ * the descriptors would not last. */
+uint64_t descriptors_session_limit(uint64_t configured);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * The gate: between a client that waits for a greeting and the backends that may give one. Tries
+ * one backend after the other until one has greeted with a complete 220, unseen by the client, and
+ * only then connects the two (pump.h). Nothing is consumed from the client meanwhile.
+ *
+ * Rules: each attempt has connect_timeout and greeting_timeout, all together greeting_budget; when
+ * every backend that is up was tried, the next round begins after greeting_retry; with no backend
+ * up the session waits up to queue_timeout.
+ */
+#ifndef LB_GATE_H
+#define LB_GATE_H
+
+struct conn_events;
+struct session;
+
+/* What the gate does on the backend's conn. */
+extern const struct conn_events gate_backend_events;
+
+/* Takes a screened session. */
+void gate_enter(struct session *session);
+
+/* Its deadline passed, in one of the gate's phases. */
+void gate_timeout(struct session *session);
+
+/* A backend became usable, or a trial is due: in PHASE_QUEUE. */
+void gate_look_again(struct session *session);
+
+/* Leaves the gate without passing it, the backend's conn closed and the backend given back. */
+void gate_abandon(struct session *session);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * A chunk: bytes on their way from one conn to another, in a buffer that goes with them. Whoever
+ * holds a chunk owns it and hands it on or puts it back.
+ *
+ * A chunk pool belongs to one worker and is touched by its thread only. It keeps some free chunks
+ * for the next receive, so that a session holds memory only while bytes of its are in flight.
+ */
+#ifndef LB_IO_CHUNK_H
+#define LB_IO_CHUNK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	CHUNK_SIZE = 16384, /* bytes a chunk can hold */
+	CHUNK_KEPT = 64,    /* free chunks a pool keeps */
+};
+
+struct chunk_pool {
+	struct chunk *free;
+	unsigned kept;
+};
+
+struct chunk {
+	struct chunk *next; /* in whatever queue its owner has */
+	struct chunk_pool *pool;
+	uint8_t *data; /* the first byte that is still to go */
+	size_t len;    /* and how many */
+	uint8_t bytes[CHUNK_SIZE];
+};
+
+void chunk_pool_init(struct chunk_pool *pool);
+void chunk_pool_fini(struct chunk_pool *pool); /* every chunk must be back */
+
+/* An empty chunk, or NULL when there is no memory. */
+struct chunk *chunk_get(struct chunk_pool *pool);
+void chunk_put(struct chunk *chunk); /* NULL is fine */
+
+/* Moves the bytes of `from` behind those of `chunk` and puts `from` back, if they fit. */
+bool chunk_join(struct chunk *chunk, struct chunk *from);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * One side of a session: a TCP connection to a client or to a backend, behind an interface that is
+ * shaped by completions. Received bytes come up as chunks, chunks to send go down, and both sides'
+ * ends are told and kept in order. The session code does not know by which engine.
+ *
+ * A conn is part of its owner's memory and belongs to one worker's thread. Events are called from
+ * that worker's loop, never from inside a call to a conn_* function but conn_send (see there). An
+ * event may close the conn; its memory must stay until the loop's outermost callback has returned.
+ */
+#ifndef LB_IO_CONN_H
+#define LB_IO_CONN_H
+
+#include "acl/addr.h"
+#include "lb/io/chunk.h"
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct conn;
+
+struct conn_events {
+	/* The connection that conn_connect began stands (error 0), or does not (an errno). */
+	void (*connected)(struct conn *conn, int error);
+	/* The next bytes. The chunk is the callee's. */
+	void (*received)(struct conn *conn, struct chunk *chunk);
+	/* The peer sent its FIN, behind all that was received. */
+	void (*ended)(struct conn *conn);
+	/* Nothing more will be received: reset, or given up by TCP (an errno). */
+	void (*failed)(struct conn *conn, int error);
+	/* All that was queued by conn_send has gone to the kernel, or will never go. */
+	void (*sent)(struct conn *conn);
+	/* While conn_await_leave: the peer is gone without having sent a byte, or by a reset. */
+	void (*left)(struct conn *conn);
+};
+
+/* What the conns of a worker share. */
+struct io {
+	struct ev_loop *loop;
+	struct chunk_pool chunks;
+};
+
+void io_init(struct io *io, struct ev_loop *loop);
+void io_fini(struct io *io);
+
+struct conn {
+	const struct conn_events *events;
+	struct io *io;
+	ev_io watcher;
+	int fd;              /* -1 = not open */
+	struct chunk *queue; /* to be sent, oldest first */
+	struct chunk *queue_last;
+	bool connecting;
+	bool receiving;
+	bool awaiting_leave;
+	bool has_early_data; /* sent while awaiting_leave, still unread */
+	bool ended;          /* `ended` or `failed` was told */
+	bool broken;         /* sending failed: what is sent from now on is dropped */
+	bool shutdown;       /* conn_shutdown was called */
+};
+
+/* Sets up a conn that is not open yet. */
+void conn_init(struct conn *conn, struct io *io, const struct conn_events *events);
+
+/* Takes over an accepted, non-blocking socket. */
+void conn_open(struct conn *conn, int fd);
+
+/* Begins to connect; `connected` follows. Returns 0, or -1 with errno when it can't even begin. */
+int conn_connect(struct conn *conn, const struct endpoint *to);
+
+bool conn_is_open(const struct conn *conn);
+
+/* Watches for the peer's leaving without taking a byte from it. Ended by conn_receive. */
+void conn_await_leave(struct conn *conn);
+
+/* The same question asked now, for a peer that has sent early data and can't be watched. */
+bool conn_has_left(const struct conn *conn);
+
+/* Lets `received` come, or holds it back. */
+void conn_receive(struct conn *conn);
+void conn_pause(struct conn *conn);
+
+/* Sends the bytes in one write, before anything else is queued: 0, or -1 with errno when they do
+ * not all go at once. */
+int conn_send_whole(struct conn *conn, const void *bytes, size_t len);
+
+/* Sends the chunk behind what is queued, and takes it. Returns true when nothing is left waiting;
+ * otherwise `sent` follows. Sending to a peer that takes no more is no error: the bytes are
+ * dropped, and the receiving side tells why. */
+bool conn_send(struct conn *conn, struct chunk *chunk);
+
+bool conn_is_flushed(const struct conn *conn);
+
+/* Sends FIN behind what is queued. */
+void conn_shutdown(struct conn *conn);
+
+/* Closes now and drops what is queued. Nothing is told any more. Closed conns are ignored. */
+void conn_close(struct conn *conn);
+
+/* The same with a reset. */
+void conn_reset(struct conn *conn);
+
+#endif

@@ -1,0 +1,329 @@
+/*
+ * The readiness engine: a conn on one libev watcher. A chunk to send goes to the kernel at once and
+ * only what the kernel does not take is queued; one receive a readiness, more only while whole
+ * chunks come. Runs in its worker's thread.
+ */
+#include "lb/io/conn.h"
+#include "lb/io/socket.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	RECEIVES_IN_A_ROW = 4, /* then the other sessions have their turn */
+};
+
+static void on_ready(struct ev_loop *loop, ev_io *watcher, int ready);
+
+void
+io_init(struct io *io, struct ev_loop *loop)
+{
+	io->loop = loop;
+	chunk_pool_init(&io->chunks);
+}
+
+void
+io_fini(struct io *io)
+{
+	chunk_pool_fini(&io->chunks);
+}
+
+void
+conn_init(struct conn *conn, struct io *io, const struct conn_events *events)
+{
+	*conn = (struct conn){.events = events, .io = io, .fd = -1};
+	ev_init(&conn->watcher, on_ready);
+	conn->watcher.data = conn;
+}
+
+/* Brings the watcher in line with what the conn waits for. */
+static void
+watch(struct conn *conn)
+{
+	int wanted = 0;
+	if ((conn->receiving && !conn->ended) || conn->awaiting_leave)
+		wanted |= EV_READ;
+	if (conn->connecting || conn->queue)
+		wanted |= EV_WRITE;
+	int current =
+		ev_is_active(&conn->watcher) ? conn->watcher.events & (EV_READ | EV_WRITE) : 0;
+	if (wanted == current)
+		return;
+	ev_io_stop(conn->io->loop, &conn->watcher);
+	if (!wanted)
+		return;
+	ev_io_set(&conn->watcher, conn->fd, wanted);
+	ev_io_start(conn->io->loop, &conn->watcher);
+}
+
+void
+conn_open(struct conn *conn, int fd)
+{
+	assert(conn->fd < 0);
+	conn->fd = fd;
+}
+
+int
+conn_connect(struct conn *conn, const struct endpoint *to)
+{
+	assert(conn->fd < 0);
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(to, &sa);
+	int fd = socket_new(to);
+	if (fd < 0)
+		return -1;
+	if (connect(fd, (struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS) {
+		int error = errno;
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	conn->fd = fd;
+	conn->connecting = true;
+	watch(conn);
+	return 0;
+}
+
+bool
+conn_is_open(const struct conn *conn)
+{
+	return conn->fd >= 0;
+}
+
+void
+conn_await_leave(struct conn *conn)
+{
+	conn->awaiting_leave = true;
+	watch(conn);
+}
+
+bool
+conn_has_left(const struct conn *conn)
+{
+	if (!conn->has_early_data)
+		return false;
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	return getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+	       info.tcpi_state == TCP_CLOSE;
+}
+
+void
+conn_receive(struct conn *conn)
+{
+	conn->awaiting_leave = false;
+	conn->receiving = true;
+	watch(conn);
+}
+
+void
+conn_pause(struct conn *conn)
+{
+	conn->receiving = false;
+	watch(conn);
+}
+
+int
+conn_send_whole(struct conn *conn, const void *bytes, size_t len)
+{
+	assert(!conn->queue);
+	ssize_t n = send(conn->fd, bytes, len, MSG_NOSIGNAL);
+	if (n == (ssize_t)len)
+		return 0;
+	if (n >= 0)
+		errno = ENOBUFS;
+	return -1;
+}
+
+static void
+drop_queue(struct conn *conn)
+{
+	while (conn->queue) {
+		struct chunk *chunk = conn->queue;
+		conn->queue = chunk->next;
+		chunk_put(chunk);
+	}
+	conn->queue_last = NULL;
+}
+
+/* Sends from the queue what the kernel takes. */
+static void
+flush(struct conn *conn)
+{
+	while (conn->queue) {
+		struct chunk *chunk = conn->queue;
+		ssize_t n = send(conn->fd, chunk->data, chunk->len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n < 0) {
+			conn->broken = true;
+			drop_queue(conn);
+			return;
+		}
+		chunk->data += n;
+		chunk->len -= (size_t)n;
+		if (chunk->len > 0)
+			continue;
+		conn->queue = chunk->next;
+		chunk_put(chunk);
+	}
+	conn->queue_last = NULL;
+}
+
+bool
+conn_send(struct conn *conn, struct chunk *chunk)
+{
+	if (conn->broken || conn->fd < 0) {
+		chunk_put(chunk);
+		return true;
+	}
+	assert(!conn->shutdown);
+	chunk->next = NULL;
+	if (conn->queue) {
+		conn->queue_last->next = chunk;
+		conn->queue_last = chunk;
+		return false;
+	}
+	conn->queue = conn->queue_last = chunk;
+	flush(conn);
+	watch(conn);
+	return !conn->queue;
+}
+
+bool
+conn_is_flushed(const struct conn *conn)
+{
+	return !conn->queue;
+}
+
+void
+conn_shutdown(struct conn *conn)
+{
+	if (conn->shutdown || conn->fd < 0)
+		return;
+	conn->shutdown = true;
+	if (!conn->queue)
+		shutdown(conn->fd, SHUT_WR);
+}
+
+void
+conn_close(struct conn *conn)
+{
+	if (conn->fd < 0)
+		return;
+	ev_io_stop(conn->io->loop, &conn->watcher);
+	close(conn->fd);
+	conn->fd = -1;
+	drop_queue(conn);
+}
+
+void
+conn_reset(struct conn *conn)
+{
+	struct linger now = {.l_onoff = 1, .l_linger = 0};
+	if (conn->fd >= 0)
+		setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	conn_close(conn);
+}
+
+static void
+finish_connect(struct conn *conn)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+	if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	conn->connecting = false;
+	watch(conn);
+	conn->events->connected(conn, error);
+}
+
+static void
+finish_send(struct conn *conn)
+{
+	flush(conn);
+	watch(conn);
+	if (conn->queue)
+		return;
+	if (conn->shutdown)
+		shutdown(conn->fd, SHUT_WR);
+	conn->events->sent(conn);
+}
+
+/* Looks at what a peer did that should only wait, and takes nothing. With data in the way its FIN
+ * can't be seen, and a level-triggered watcher would spin: conn_has_left asks then. */
+static void
+peek(struct conn *conn)
+{
+	char byte;
+	ssize_t n = recv(conn->fd, &byte, 1, MSG_PEEK);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	conn->awaiting_leave = false;
+	watch(conn);
+	if (n > 0)
+		conn->has_early_data = true;
+	else
+		conn->events->left(conn);
+}
+
+static void
+end_receiving(struct conn *conn, int error)
+{
+	conn->ended = true;
+	watch(conn);
+	if (error)
+		conn->events->failed(conn, error);
+	else
+		conn->events->ended(conn);
+}
+
+static void
+receive(struct conn *conn)
+{
+	for (int i = 0; i < RECEIVES_IN_A_ROW; i++) {
+		struct chunk *chunk = chunk_get(&conn->io->chunks);
+		if (!chunk) {
+			end_receiving(conn, ENOMEM);
+			return;
+		}
+		ssize_t n = recv(conn->fd, chunk->bytes, CHUNK_SIZE, 0);
+		if (n > 0) {
+			chunk->len = (size_t)n;
+			conn->events->received(conn, chunk);
+			if (n < CHUNK_SIZE || conn->fd < 0 || !conn->receiving)
+				return;
+			continue;
+		}
+		int error = n < 0 ? errno : 0;
+		chunk_put(chunk);
+		if (error != EAGAIN && error != EINTR)
+			end_receiving(conn, error);
+		return;
+	}
+}
+
+static void
+on_ready(struct ev_loop *loop, ev_io *watcher, int ready)
+{
+	(void)loop;
+	struct conn *conn = watcher->data;
+	if (conn->connecting) {
+		finish_connect(conn);
+		return;
+	}
+	if ((ready & EV_WRITE) && conn->queue)
+		finish_send(conn);
+	if (!(ready & EV_READ) || conn->fd < 0)
+		return;
+	if (conn->awaiting_leave)
+		peek(conn);
+	else if (conn->receiving && !conn->ended)
+		receive(conn);
+}

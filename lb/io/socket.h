@@ -1,0 +1,25 @@
+/*
+ * The sockets under listeners and conns: made non-blocking and close-on-exec, with the options
+ * that every TCP connection of ours has.
+ *
+ * TCP_NODELAY: replies go at once. Keepalive (after 60 s of silence, every 15 s, 4 times) and
+ * TCP_USER_TIMEOUT (120 s) end a connection whose other side is dead. An accepted socket inherits
+ * all of them from its listening socket.
+ */
+#ifndef LB_IO_SOCKET_H
+#define LB_IO_SOCKET_H
+
+#include "acl/addr.h"
+
+#include <stdbool.h>
+
+/* A socket for a connection to `to`. Returns a descriptor, or -1 with errno. */
+int socket_new(const struct endpoint *to);
+
+/* Listens on an address with `count` sockets, among which the kernel spreads the connections
+ * (SO_REUSEPORT). An address on which somebody listens already is refused (EADDRINUSE), another
+ * process of ours included: the first socket is bound without SO_REUSEPORT. IPv6 sockets take IPv6
+ * only. Fills fds and returns 0, or -1 with errno and nothing left open. */
+int socket_listen(const struct endpoint *at, int *fds, unsigned count);
+
+#endif

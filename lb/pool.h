@@ -1,0 +1,91 @@
+/*
+ * A pool of backends: whose turn it is, and what its backends' greetings and probes say. Known by
+ * its name, it outlives the snapshots, and its backends keep their state over a reload.
+ *
+ * Any thread may call these functions; the pool's mutex guards the pool and its backends and is
+ * never held over a callback.
+ */
+#ifndef LB_POOL_H
+#define LB_POOL_H
+
+#include "acl/addr.h"
+#include "conf/snapshot.h"
+#include "lb/backend.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Called, from any thread, when a backend of the pool may take sessions that wait, or when the
+ * moment of its next trial has changed. */
+typedef void pool_usable_fn(void *context);
+
+/* An empty pool with one reference; NULL when there is no memory. */
+struct pool *pool_new(const char *name, pool_usable_fn *on_usable, void *context);
+struct pool *pool_ref(struct pool *pool);
+void pool_unref(struct pool *pool);
+
+const char *pool_name(const struct pool *pool);
+
+/* New members, weights and settings, in two steps: what can fail, and what can't. One thread at a
+ * time prepares and commits. */
+struct pool_change {
+	const struct pool_conf *conf; /* must outlive the change */
+	struct backend **fresh;       /* by index in conf; NULL where an old backend stays */
+	uint8_t *cycle;
+};
+int pool_change_prepare(
+	struct pool_change *change, struct pool *pool, const struct pool_conf *conf);
+void pool_change_drop(struct pool_change *change);
+void pool_change_commit(struct pool_change *change, struct pool *pool);
+
+/* What the probes say of a backend; unknown ones are ignored. detail is for the log. */
+void pool_probed(struct pool *pool, const char *backend, const struct addr *address, bool up,
+	const char *detail);
+
+/* Orders a backend's admin state. Returns 0, or -1 when there is no such backend. */
+int pool_order(struct pool *pool, const char *backend, enum admin_state state);
+
+/* Backends a session has had to do with, by the slot of the pick. */
+struct tried {
+	uint64_t bits[POOL_BACKENDS_MAX / 64];
+};
+
+bool tried_is_empty(const struct tried *tried);
+bool tried_has(const struct tried *tried, unsigned slot);
+void tried_add(struct tried *tried, unsigned slot);
+
+struct pick {
+	struct backend *backend;  /* referenced and counted until pool_release */
+	unsigned slot;            /* for struct tried */
+	struct endpoint endpoint; /* port 0 = the port on which the client reached the listener */
+	bool trial;               /* a backend that is out by its greetings has its chance */
+};
+
+enum pick_result {
+	PICK_DONE,
+	PICK_ALL_TRIED, /* some could take sessions, but this one has tried them all */
+	PICK_NONE_UP,   /* none can take a session now */
+};
+
+/* Chooses a backend that may take a session and is not among the tried, and marks it tried. first:
+ * the session's first pick, which moves the pool's round robin on; the later ones are spread by
+ * weight on their own. With PICK_NONE_UP, *again_ms is the clock_ms at which a trial is due, 0 for
+ * none in sight. */
+enum pick_result pool_pick(
+	struct pool *pool, struct tried *tried, bool first, struct pick *pick, uint64_t *again_ms);
+
+enum attempt_outcome {
+	ATTEMPT_GREETED,   /* 220 */
+	ATTEMPT_FAILED,    /* the backend gave none: the first such attempt of a session */
+	ATTEMPT_REPEATED,  /* ... that session had failed with it before, which counts once */
+	ATTEMPT_ABANDONED, /* says nothing about the backend: the client left, no descriptor, ... */
+};
+
+/* Tells how an attempt with a picked backend ended. `greeting_fall` sessions in a row that failed
+ * take it out; it comes back by a trial at growing intervals, 1 s to 30 s. why is for the log. */
+void pool_attempted(const struct pick *pick, enum attempt_outcome outcome, const char *why);
+
+/* The session is done with a picked backend. */
+void pool_release(struct backend *backend);
+
+#endif

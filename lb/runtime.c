@@ -1,0 +1,201 @@
+/*
+ * Runtimes: preparing, dropping and committing. Main thread, but for the reference count.
+ */
+#include "lb/runtime.h"
+
+#include "lb/io/socket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct binding *
+find_binding(const struct runtime *runtime, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; runtime && i < runtime->binding_count; i++) {
+		if (endpoint_equal(&runtime->bindings[i].endpoint, endpoint))
+			return &runtime->bindings[i];
+	}
+	return NULL;
+}
+
+static bool
+is_wildcard(const struct addr *addr)
+{
+	struct addr wildcard = {.family = addr->family};
+	return addr_equal(addr, &wildcard);
+}
+
+/* One of our own addresses that keeps us from having another: of one port, somebody who has all
+ * addresses has each of them. */
+static const struct binding *
+find_overlap(const struct runtime *runtime, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; runtime && i < runtime->binding_count; i++) {
+		const struct endpoint *other = &runtime->bindings[i].endpoint;
+		if (other->port == endpoint->port &&
+			other->addr.family == endpoint->addr.family &&
+			(is_wildcard(&other->addr) || is_wildcard(&endpoint->addr)))
+			return &runtime->bindings[i];
+	}
+	return NULL;
+}
+
+static const char *
+listen_advice(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return "; another process, perhaps another smtplb, listens there: stop it or "
+		       "choose another address";
+	case EACCES:
+		return "; start as root, which smtplb drops after binding, or choose a port from "
+		       "1024";
+	case EADDRNOTAVAIL:
+		return "; no interface of this machine has that address";
+	default:
+		return "";
+	}
+}
+
+static void
+report_listen_error(struct report *report, const struct runtime *runtime,
+	const struct runtime *before, const struct bind_conf *bind, int error)
+{
+	const char *file = runtime->snapshot->file;
+	char text[ENDPOINT_TEXT_MAX], other[ENDPOINT_TEXT_MAX];
+	const struct binding *own = find_overlap(runtime, &bind->endpoint);
+	if (!own)
+		own = find_overlap(before, &bind->endpoint);
+	endpoint_format(&bind->endpoint, text);
+	if (error == EADDRINUSE && own)
+		report_error(report, file, bind->line,
+			"can't listen on %s: this smtplb listens on %s, and one is part of the "
+			"other; name only one of them, and restart to change from one to the other",
+			text, endpoint_format(&own->endpoint, other));
+	else
+		report_error(report, file, bind->line, "can't listen on %s: %s%s", text,
+			strerror(error), listen_advice(error));
+}
+
+/* Takes over the sockets of an address that is served already, or makes them. */
+static int
+bind_one(struct runtime *runtime, const struct runtime *before, const struct bind_conf *bind,
+	struct binding *binding)
+{
+	binding->fds = calloc(runtime->workers, sizeof(int));
+	if (!binding->fds)
+		return -1;
+	const struct binding *old = find_binding(before, &bind->endpoint);
+	if (!old)
+		return socket_listen(&bind->endpoint, binding->fds, runtime->workers);
+	memcpy(binding->fds, old->fds, runtime->workers * sizeof(int));
+	binding->inherited = true;
+	return 0;
+}
+
+static void
+bind_all(struct runtime *runtime, const struct runtime *before, struct report *report)
+{
+	const struct snapshot *snapshot = runtime->snapshot;
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		const struct listener_conf *listener = &snapshot->listeners[i];
+		for (size_t j = 0; j < listener->bind_count; j++) {
+			const struct bind_conf *bind = &listener->binds[j];
+			struct binding *binding = &runtime->bindings[runtime->binding_count];
+			*binding = (struct binding){
+				.endpoint = bind->endpoint,
+				.listener = listener,
+			};
+			if (bind_one(runtime, before, bind, binding) == 0) {
+				runtime->binding_count++;
+				continue;
+			}
+			report_listen_error(report, runtime, before, bind, errno);
+			free(binding->fds);
+		}
+	}
+}
+
+static size_t
+count_binds(const struct snapshot *snapshot)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < snapshot->listener_count; i++)
+		count += snapshot->listeners[i].bind_count;
+	return count;
+}
+
+struct runtime *
+runtime_prepare(const struct runtime *before, struct snapshot *snapshot, struct pool_set *set,
+	unsigned workers, struct report *report)
+{
+	struct runtime *runtime = calloc(1, sizeof(*runtime));
+	size_t errors = report->errors;
+	if (!runtime)
+		goto no_memory;
+	runtime->refs = 1;
+	runtime->workers = workers;
+	runtime->snapshot = snapshot_ref(snapshot);
+	runtime->pools = calloc(snapshot->pool_count, sizeof(struct pool *));
+	runtime->bindings = calloc(count_binds(snapshot), sizeof(struct binding));
+	runtime->plan = pool_plan_new(set, snapshot);
+	if (!runtime->pools || !runtime->bindings || !runtime->plan)
+		goto no_memory;
+	bind_all(runtime, before, report);
+	if (report->errors == errors)
+		return runtime;
+	runtime_drop(runtime);
+	return NULL;
+no_memory:
+	report_error(report, snapshot->file, 0, "no memory to serve this configuration");
+	if (runtime)
+		runtime_drop(runtime);
+	return NULL;
+}
+
+void
+runtime_drop(struct runtime *runtime)
+{
+	for (size_t i = 0; i < runtime->binding_count; i++) {
+		const struct binding *binding = &runtime->bindings[i];
+		for (unsigned j = 0; j < runtime->workers && !binding->inherited; j++)
+			close(binding->fds[j]);
+	}
+	if (runtime->plan)
+		pool_plan_drop(runtime->plan);
+	runtime->plan = NULL;
+	runtime_unref(runtime);
+}
+
+void
+runtime_commit(struct runtime *runtime, struct pool_set *set)
+{
+	pool_plan_commit(runtime->plan);
+	runtime->plan = NULL;
+	for (size_t i = 0; i < runtime->snapshot->pool_count; i++)
+		runtime->pools[i] = pool_ref(pool_set_find(set, runtime->snapshot->pools[i].name));
+}
+
+struct runtime *
+runtime_ref(struct runtime *runtime)
+{
+	__atomic_add_fetch(&runtime->refs, 1, __ATOMIC_RELAXED);
+	return runtime;
+}
+
+void
+runtime_unref(struct runtime *runtime)
+{
+	if (!runtime || __atomic_sub_fetch(&runtime->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	for (size_t i = 0; runtime->pools && i < runtime->snapshot->pool_count; i++)
+		pool_unref(runtime->pools[i]);
+	for (size_t i = 0; i < runtime->binding_count; i++)
+		free(runtime->bindings[i].fds);
+	free(runtime->pools);
+	free(runtime->bindings);
+	snapshot_unref(runtime->snapshot);
+	free(runtime);
+}

@@ -1,0 +1,313 @@
+/*
+ * The life of a session but for what its phases do: beginning, screening, deadlines, refusal, the
+ * log line at its end. Runs in its worker's thread.
+ */
+#include "lb/session.h"
+
+#include "lb/clock.h"
+#include "lb/gate.h"
+#include "lb/log.h"
+#include "lb/pump.h"
+#include "lb/wire/reply.h"
+#include "lb/worker.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const char *const phase_names[] = {
+	[PHASE_SCREEN] = "screen",
+	[PHASE_QUEUE] = "queue",
+	[PHASE_PAUSE] = "pause",
+	[PHASE_CONNECT] = "connect",
+	[PHASE_GREETING] = "greeting",
+	[PHASE_PUMP] = "pump",
+	[PHASE_FLUSH] = "flush",
+	[PHASE_CLOSED] = "closed",
+};
+
+static const char *const result_names[] = {
+	[RESULT_OK] = "ok",
+	[RESULT_DENIED] = "denied",
+	[RESULT_LIMITED] = "limited",
+	[RESULT_NO_BACKEND] = "no_backend",
+	[RESULT_CLIENT_LOST] = "client_lost",
+	[RESULT_BACKEND_LOST] = "backend_lost",
+	[RESULT_IDLE] = "idle",
+	[RESULT_DRAINED] = "drained",
+	[RESULT_ERROR] = "error",
+};
+
+static const char *const end_names[] = {
+	[END_CLIENT] = "client",
+	[END_BACKEND] = "backend",
+	[END_BALANCER] = "balancer",
+};
+
+static const char *const action_names[] = {
+	[ON_DENY_421] = "421",
+	[ON_DENY_554] = "554",
+	[ON_DENY_RESET] = "reset",
+	[ON_DENY_DROP] = "drop",
+};
+
+const char *
+session_id_format(const struct session *session, char buf[SESSION_ID_MAX])
+{
+	snprintf(buf, SESSION_ID_MAX, "%016" PRIx64, session->id);
+	return buf;
+}
+
+void
+session_set_phase(struct session *session, enum phase phase)
+{
+	session->phase = phase;
+	struct log_line line;
+	char id[SESSION_ID_MAX];
+	log_begin(&line, LOG_LEVEL_DEBUG, "phase");
+	if (!line.wanted)
+		return;
+	log_text(&line, "id", session_id_format(session, id));
+	log_text(&line, "phase", phase_names[phase]);
+	log_end(&line);
+}
+
+/* Deadlines: one timer a session. A later deadline only changes the number; the timer finds out
+ * when it fires. */
+
+static void
+arm_timer(struct session *session, uint64_t after_ms)
+{
+	struct ev_loop *loop = worker_io(session->worker)->loop;
+	session->timer_ms = clock_ms() + after_ms;
+	ev_timer_stop(loop, &session->timer);
+	ev_timer_set(&session->timer, (double)after_ms / 1000, 0);
+	ev_timer_start(loop, &session->timer);
+}
+
+void
+session_set_deadline(struct session *session, uint64_t after_ms)
+{
+	session->deadline_ms = clock_ms() + after_ms;
+	if (!ev_is_active(&session->timer) || session->timer_ms > session->deadline_ms)
+		arm_timer(session, after_ms);
+}
+
+static void
+on_timer(struct ev_loop *loop, ev_timer *timer, int ready)
+{
+	(void)loop;
+	(void)ready;
+	struct session *session = timer->data;
+	uint64_t now = clock_ms();
+	if (session->deadline_ms > now) {
+		arm_timer(session, session->deadline_ms - now);
+		return;
+	}
+	switch (session->phase) {
+	case PHASE_QUEUE:
+	case PHASE_PAUSE:
+	case PHASE_CONNECT:
+	case PHASE_GREETING:
+		gate_timeout(session);
+		break;
+	case PHASE_PUMP:
+	case PHASE_FLUSH:
+		pump_timeout(session);
+		break;
+	case PHASE_SCREEN:
+	case PHASE_CLOSED:
+		break;
+	}
+}
+
+/* Beginning. */
+
+static void
+client_left(struct conn *conn)
+{
+	struct session *session =
+		(struct session *)((char *)conn - offsetof(struct session, client));
+	session_decide(session, RESULT_CLIENT_LOST, END_CLIENT);
+	session_close(session);
+}
+
+static const struct conn_events waiting_client_events = {
+	.left = client_left,
+};
+
+static void
+deny(struct session *session, const struct verdict *verdict)
+{
+	char rule[512];
+	char id[SESSION_ID_MAX];
+	enum on_deny action = session->listener->on_deny;
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_INFO, "denied");
+	log_text(&line, "id", session_id_format(session, id));
+	log_text(&line, "listener", session->listener->name);
+	log_endpoint(&line, "client", &session->source);
+	log_text(&line, "rule", verdict_format(verdict, rule, sizeof(rule)));
+	log_text(&line, "action", action_names[action]);
+	log_end(&line);
+	switch (action) {
+	case ON_DENY_421:
+		session_refuse(session, RESULT_DENIED, REPLY_DENIED_421);
+		break;
+	case ON_DENY_554:
+		session_refuse(session, RESULT_DENIED, REPLY_DENIED_554);
+		break;
+	case ON_DENY_RESET:
+		session_decide(session, RESULT_DENIED, END_BALANCER);
+		conn_reset(&session->client);
+		session_close(session);
+		break;
+	case ON_DENY_DROP:
+		session_decide(session, RESULT_DENIED, END_BALANCER);
+		session_close(session);
+		break;
+	}
+}
+
+static void
+screen(struct session *session)
+{
+	struct verdict verdict = acl_decide(session->listener->acl, &session->source.addr);
+	if (!verdict.allowed) {
+		deny(session, &verdict);
+		return;
+	}
+	session->has_room = worker_take_room(session->worker);
+	if (session->has_room)
+		gate_enter(session);
+	else
+		session_refuse(session, RESULT_LIMITED, REPLY_FULL);
+}
+
+void
+session_begin(struct worker *worker, struct view *view, const struct listener_conf *listener,
+	int fd, const struct endpoint *source)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	struct sockaddr_storage sa = {0};
+	socklen_t len = sizeof(sa);
+	if (!session || getsockname(fd, (struct sockaddr *)&sa, &len) < 0) {
+		free(session);
+		close(fd);
+		return;
+	}
+	session->worker = worker;
+	session->view = view;
+	session->listener = listener;
+	session->source = *source;
+	endpoint_from_sockaddr(&session->destination, (struct sockaddr *)&sa);
+	session->began_ms = clock_ms();
+	ev_init(&session->timer, on_timer);
+	session->timer.data = session;
+	conn_init(&session->client, worker_io(worker), &waiting_client_events);
+	conn_init(&session->backend, worker_io(worker), &gate_backend_events);
+	conn_open(&session->client, fd);
+	session->id = worker_add(worker, session);
+	screen(session);
+}
+
+void
+session_look_again(struct session *session)
+{
+	if (session->phase == PHASE_QUEUE)
+		gate_look_again(session);
+}
+
+/* Ending. */
+
+void
+session_decide(struct session *session, enum session_result result, enum session_end end)
+{
+	bool stands = session->decided &&
+		      !(session->result == RESULT_OK && result == RESULT_BACKEND_LOST);
+	if (stands)
+		return;
+	session->decided = true;
+	session->result = result;
+	session->end = end;
+}
+
+void
+session_refuse(struct session *session, enum session_result result, enum reply reply)
+{
+	char id[SESSION_ID_MAX];
+	char text[REPLY_MAX + 1];
+	session_decide(session, result, END_BALANCER);
+	if (session->gate)
+		gate_abandon(session);
+	size_t len = reply_format(
+		text, reply, worker_hostname(session->worker), session_id_format(session, id));
+	if (conn_send_whole(&session->client, text, len) < 0) {
+		session_close(session);
+		return;
+	}
+	session->bytes_out += len;
+	pump_linger(session);
+}
+
+static void
+log_session(const struct session *session)
+{
+	struct log_line line;
+	char id[SESSION_ID_MAX];
+	bool served = session->relay != NULL;
+	log_begin(&line, LOG_LEVEL_INFO, "session");
+	log_text(&line, "id", session_id_format(session, id));
+	log_text(&line, "listener", session->listener->name);
+	log_endpoint(&line, "client", &session->source);
+	log_text(&line, "pool", session->listener->pool->name);
+	log_text(&line, "backend", served ? session->relay->name : NULL);
+	log_endpoint(&line, "backend_addr",
+		served ? &session->relay_endpoint : &(struct endpoint){.port = 0});
+	log_number(&line, "attempts", session->attempts);
+	log_text(&line, "result", result_names[session->result]);
+	log_text(&line, "end", end_names[session->end]);
+	log_number(&line, "queue_ms", session->queue_ms);
+	log_number(&line, "connect_ms", session->connect_ms);
+	log_number(&line, "greeting_ms", session->greeting_ms);
+	log_number(&line, "duration_ms", clock_ms() - session->began_ms);
+	log_number(&line, "bytes_in", session->bytes_in);
+	log_number(&line, "bytes_out", session->bytes_out);
+	log_text(&line, "messages", NULL);
+	log_text(&line, "accepted", NULL);
+	log_text(&line, "deferred", NULL);
+	log_text(&line, "rejected", NULL);
+	log_text(&line, "last_reply", NULL);
+	log_text(&line, "tls", NULL);
+	log_end(&line);
+}
+
+void
+session_close(struct session *session)
+{
+	if (session->phase == PHASE_CLOSED)
+		return;
+	if (session->gate)
+		gate_abandon(session);
+	if (session->has_room)
+		worker_give_room(session->worker);
+	if (session->result != RESULT_DENIED)
+		log_session(session);
+	conn_close(&session->client);
+	conn_close(&session->backend);
+	if (session->relay)
+		pool_release(session->relay);
+	session->relay = NULL;
+	ev_timer_stop(worker_io(session->worker)->loop, &session->timer);
+	session_set_phase(session, PHASE_CLOSED);
+	worker_remove(session->worker, session);
+}
+
+void
+session_cut(struct session *session)
+{
+	session_decide(session, RESULT_DRAINED, END_BALANCER);
+	session_close(session);
+}

@@ -1,0 +1,121 @@
+/*
+ * A session: a client's connection and the connection to the backend that serves it, from accept to
+ * log line.
+ *
+ * Phases are named by what is awaited. SCREEN passes at once; QUEUE to GREETING are the gate's
+ * (gate.h), PUMP and FLUSH the pump's (pump.h). Which side is still open is kept in the conns.
+ *
+ * A session belongs to its worker's thread. Closing marks it; its memory goes in one place, in the
+ * worker, after the loop's outermost callback.
+ */
+#ifndef LB_SESSION_H
+#define LB_SESSION_H
+
+#include "acl/acl.h"
+#include "acl/addr.h"
+#include "conf/snapshot.h"
+#include "lb/io/conn.h"
+#include "lb/pool.h"
+#include "lb/wire/reply.h"
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct gate;
+struct view;
+struct worker;
+
+enum phase {
+	PHASE_SCREEN,
+	PHASE_QUEUE,    /* a backend that is up */
+	PHASE_PAUSE,    /* the next round of attempts */
+	PHASE_CONNECT,  /* the backend's connection */
+	PHASE_GREETING, /* the backend's 220 */
+	PHASE_PUMP,     /* both sides' bytes */
+	PHASE_FLUSH,    /* the last bytes' way out, and the other side's leave */
+	PHASE_CLOSED,
+};
+
+enum session_result {
+	RESULT_OK,
+	RESULT_DENIED,
+	RESULT_LIMITED,
+	RESULT_NO_BACKEND,
+	RESULT_CLIENT_LOST,
+	RESULT_BACKEND_LOST,
+	RESULT_IDLE,
+	RESULT_DRAINED,
+	RESULT_ERROR,
+};
+
+enum session_end {
+	END_CLIENT,
+	END_BACKEND,
+	END_BALANCER,
+};
+
+struct session {
+	struct worker *worker;
+	struct view *view; /* the configuration it began under */
+	const struct listener_conf *listener;
+	struct session *next, *prev; /* among the worker's sessions */
+	enum phase phase;
+	bool has_room; /* counts among max_sessions: not those turned away */
+	bool decided;  /* result and end stand */
+	enum session_result result;
+	enum session_end end;
+	struct conn client;
+	struct conn backend;
+	struct gate *gate;     /* until the gate opens */
+	struct backend *relay; /* the backend that is used, or tried */
+	struct endpoint relay_endpoint;
+	struct endpoint source;      /* the client */
+	struct endpoint destination; /* the address it called */
+	ev_timer timer;
+	uint64_t deadline_ms; /* by clock_ms; 0 = none */
+	uint64_t timer_ms;    /* when the timer will look at the deadline */
+	uint64_t id;
+	uint64_t began_ms;
+	uint64_t bytes_in;  /* from the client */
+	uint64_t bytes_out; /* to the client */
+	unsigned attempts;
+	unsigned queue_ms;
+	unsigned connect_ms;  /* of the attempt that succeeded */
+	unsigned greeting_ms; /* of the attempt that succeeded */
+};
+
+enum {
+	SESSION_ID_MAX = 17, /* 16 hexadecimal digits */
+};
+
+/* Begins a session on an accepted socket, which it owns from here on. Sets no error: a session that
+ * can't begin is closed. */
+void session_begin(struct worker *worker, struct view *view, const struct listener_conf *listener,
+	int fd, const struct endpoint *source);
+
+/* The one place where the phase changes. */
+void session_set_phase(struct session *session, enum phase phase);
+
+/* The phase's deadline is `after_ms` from now. The timer behind it is re-armed lazily. */
+void session_set_deadline(struct session *session, uint64_t after_ms);
+
+/* The worker saw a backend become usable: a session in PHASE_QUEUE looks again. */
+void session_look_again(struct session *session);
+
+/* Says why the session ends. The first reason stands. */
+void session_decide(struct session *session, enum session_result result, enum session_end end);
+
+/* Decides, gives the client a reply of ours and leaves, with the client still read until it has
+ * gone, so that it gets the reply even if it has sent data. */
+void session_refuse(struct session *session, enum session_result result, enum reply reply);
+
+/* Closes both sides now, writes the log line, and hands the memory back to the worker. */
+void session_close(struct session *session);
+
+/* Cuts it from our side, whatever it is doing. */
+void session_cut(struct session *session);
+
+const char *session_id_format(const struct session *session, char buf[SESSION_ID_MAX]);
+
+#endif

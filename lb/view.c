@@ -1,0 +1,185 @@
+/*
+ * Views: accepting, and its pause when descriptors or memory ran out. Worker's thread.
+ */
+#include "lb/view.h"
+
+#include "lb/log.h"
+#include "lb/session.h"
+#include "lb/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	ACCEPTS_IN_A_ROW = 32, /* then the sessions have their turn */
+};
+
+static const double ACCEPT_PAUSE_S = 0.1;
+
+struct acceptor {
+	ev_io watcher;
+	struct view *view;
+	const struct listener_conf *listener;
+	int fd;
+};
+
+struct view {
+	struct worker *worker;
+	struct runtime *runtime;
+	unsigned refs;
+	ev_timer pause;
+	size_t acceptor_count;
+	struct acceptor acceptors[];
+};
+
+static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int ready);
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int ready);
+
+struct view *
+view_new(struct worker *worker, struct runtime *runtime)
+{
+	size_t count = runtime->binding_count;
+	struct view *view = calloc(1, sizeof(*view) + count * sizeof(struct acceptor));
+	if (!view)
+		return NULL;
+	view->worker = worker;
+	view->runtime = runtime_ref(runtime);
+	view->refs = 1;
+	ev_init(&view->pause, on_pause_over);
+	view->pause.data = view;
+	view->acceptor_count = count;
+	for (size_t i = 0; i < count; i++) {
+		const struct binding *binding = &runtime->bindings[i];
+		struct acceptor *acceptor = &view->acceptors[i];
+		acceptor->view = view;
+		acceptor->listener = binding->listener;
+		acceptor->fd = binding->fds[worker_index(worker)];
+		ev_io_init(&acceptor->watcher, on_acceptable, acceptor->fd, EV_READ);
+		acceptor->watcher.data = acceptor;
+	}
+	return view;
+}
+
+struct view *
+view_ref(struct view *view)
+{
+	view->refs++;
+	return view;
+}
+
+void
+view_unref(struct view *view)
+{
+	if (--view->refs > 0)
+		return;
+	runtime_unref(view->runtime);
+	free(view);
+}
+
+struct pool *
+view_pool(const struct view *view, const struct pool_conf *conf)
+{
+	return view->runtime->pools[conf - view->runtime->snapshot->pools];
+}
+
+static struct ev_loop *
+loop_of(const struct view *view)
+{
+	return worker_io(view->worker)->loop;
+}
+
+void
+view_start(struct view *view)
+{
+	for (size_t i = 0; i < view->acceptor_count; i++)
+		ev_io_start(loop_of(view), &view->acceptors[i].watcher);
+}
+
+static void
+stop(struct view *view)
+{
+	for (size_t i = 0; i < view->acceptor_count; i++)
+		ev_io_stop(loop_of(view), &view->acceptors[i].watcher);
+}
+
+static void
+on_pause_over(struct ev_loop *loop, ev_timer *timer, int ready)
+{
+	(void)loop;
+	(void)ready;
+	view_start(timer->data);
+}
+
+static void
+pause_accepting(struct view *view, const struct listener_conf *listener, int error)
+{
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_ERROR, "accept");
+	log_text(&line, "listener", listener->name);
+	log_text(&line, "detail", strerror(error));
+	log_end(&line);
+	stop(view);
+	ev_timer_set(&view->pause, ACCEPT_PAUSE_S, 0);
+	ev_timer_start(loop_of(view), &view->pause);
+}
+
+/* Takes one connection out of the accept queue. Returns 0, or -1 with errno. */
+static int
+accept_one(struct acceptor *acceptor)
+{
+	struct sockaddr_storage sa = {0};
+	socklen_t len = sizeof(sa);
+	int fd = accept4(acceptor->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	struct view *view = acceptor->view;
+	struct endpoint source;
+	endpoint_from_sockaddr(&source, (struct sockaddr *)&sa);
+	session_begin(view->worker, view, acceptor->listener, fd, &source);
+	return 0;
+}
+
+static void
+on_acceptable(struct ev_loop *loop, ev_io *watcher, int ready)
+{
+	(void)loop;
+	(void)ready;
+	struct acceptor *acceptor = watcher->data;
+	for (int i = 0; i < ACCEPTS_IN_A_ROW; i++) {
+		if (accept_one(acceptor) == 0)
+			continue;
+		/* An error of one connection (ECONNABORTED and its like) is no reason to pause. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			pause_accepting(acceptor->view, acceptor->listener, errno);
+		return;
+	}
+}
+
+static bool
+has_acceptor(const struct view *view, int fd)
+{
+	for (size_t i = 0; view && i < view->acceptor_count; i++) {
+		if (view->acceptors[i].fd == fd)
+			return true;
+	}
+	return false;
+}
+
+void
+view_retire(struct view *view, const struct view *next)
+{
+	stop(view);
+	ev_timer_stop(loop_of(view), &view->pause);
+	for (size_t i = 0; i < view->acceptor_count; i++) {
+		struct acceptor *acceptor = &view->acceptors[i];
+		if (has_acceptor(next, acceptor->fd))
+			continue;
+		while (accept_one(acceptor) == 0 || errno == ECONNABORTED)
+			;
+		close(acceptor->fd);
+	}
+	view_unref(view);
+}

@@ -1,0 +1,292 @@
+/*
+ * Workers: inbox, and the list of sessions with the one place where they are freed.
+ * Everything but the inbox is touched by the worker's own thread only once it runs.
+ */
+#include "lb/worker.h"
+
+#include "lb/session.h"
+#include "lb/view.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+struct worker {
+	struct worker_shared *shared;
+	unsigned index;
+	pthread_t thread;
+	bool started;
+	struct ev_loop *loop;
+	struct io io;
+	struct view *view; /* the current one; NULL before the first and once stopped */
+	ev_prepare reaper;
+	uint64_t id_base, id_count;
+	bool stopping;
+	struct session *first, *last; /* running, oldest first */
+	struct session *dead;
+
+	/* The inbox. */
+	ev_async wake;
+	pthread_mutex_t mutex;
+	pthread_cond_t installed;
+	struct view *new_view; /* NULL once it is the current one */
+	bool wants_look, wants_stop, wants_cut;
+};
+
+bool
+worker_take_room(struct worker *worker)
+{
+	struct worker_shared *shared = worker->shared;
+	uint64_t max = __atomic_load_n(&shared->max_sessions, __ATOMIC_RELAXED);
+	if (__atomic_add_fetch(&shared->sessions, 1, __ATOMIC_RELAXED) <= max)
+		return true;
+	worker_give_room(worker);
+	return false;
+}
+
+void
+worker_give_room(struct worker *worker)
+{
+	__atomic_sub_fetch(&worker->shared->sessions, 1, __ATOMIC_RELAXED);
+}
+
+struct io *
+worker_io(struct worker *worker)
+{
+	return &worker->io;
+}
+
+unsigned
+worker_index(const struct worker *worker)
+{
+	return worker->index;
+}
+
+const char *
+worker_hostname(const struct worker *worker)
+{
+	return worker->shared->hostname;
+}
+
+/* The list of sessions. */
+
+/* Spreads a counter over 64 bits; one to one, so that no id comes twice. The mixing function of
+ * splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014). */
+static uint64_t
+mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+uint64_t
+worker_add(struct worker *worker, struct session *session)
+{
+	session->prev = worker->last;
+	if (worker->last)
+		worker->last->next = session;
+	else
+		worker->first = session;
+	worker->last = session;
+	view_ref(session->view);
+	return mix(worker->id_base + worker->id_count++);
+}
+
+void
+worker_remove(struct worker *worker, struct session *session)
+{
+	if (session->prev)
+		session->prev->next = session->next;
+	else
+		worker->first = session->next;
+	if (session->next)
+		session->next->prev = session->prev;
+	else
+		worker->last = session->prev;
+	session->next = worker->dead;
+	worker->dead = session;
+}
+
+/* Before the loop sleeps no callback is on the stack: the dead can go. */
+static void
+on_reap(struct ev_loop *loop, ev_prepare *reaper, int ready)
+{
+	(void)ready;
+	struct worker *worker = reaper->data;
+	while (worker->dead) {
+		struct session *session = worker->dead;
+		worker->dead = session->next;
+		view_unref(session->view);
+		free(session);
+	}
+	if (worker->stopping && !worker->first)
+		ev_break(loop, EVBREAK_ALL);
+}
+
+/* The inbox. */
+
+static void
+look_again(struct worker *worker)
+{
+	struct session *session = worker->first;
+	while (session) {
+		struct session *next = session->next;
+		session_look_again(session);
+		session = next;
+	}
+}
+
+static void
+cut(struct worker *worker)
+{
+	while (worker->first)
+		session_cut(worker->first);
+}
+
+static void
+change_view(struct worker *worker, struct view *view)
+{
+	struct view *old = worker->view;
+	worker->view = view;
+	if (old)
+		view_retire(old, view);
+	view_start(view);
+	pthread_mutex_lock(&worker->mutex);
+	worker->new_view = NULL;
+	pthread_cond_signal(&worker->installed);
+	pthread_mutex_unlock(&worker->mutex);
+}
+
+static void
+on_wake(struct ev_loop *loop, ev_async *wake, int ready)
+{
+	(void)loop;
+	(void)ready;
+	struct worker *worker = wake->data;
+	pthread_mutex_lock(&worker->mutex);
+	struct view *view = worker->new_view;
+	bool wants_look = worker->wants_look;
+	bool wants_stop = worker->wants_stop;
+	bool wants_cut = worker->wants_cut;
+	worker->wants_look = false;
+	pthread_mutex_unlock(&worker->mutex);
+	if (view)
+		change_view(worker, view);
+	if (wants_look)
+		look_again(worker);
+	if (wants_stop && !worker->stopping) {
+		struct view *old = worker->view;
+		worker->stopping = true;
+		worker->view = NULL;
+		if (old)
+			view_retire(old, NULL);
+	}
+	if (wants_cut)
+		cut(worker);
+}
+
+static void
+wake_up(struct worker *worker)
+{
+	pthread_mutex_unlock(&worker->mutex);
+	ev_async_send(worker->loop, &worker->wake);
+}
+
+void
+worker_install(struct worker *worker, struct view *view)
+{
+	pthread_mutex_lock(&worker->mutex);
+	worker->new_view = view;
+	ev_async_send(worker->loop, &worker->wake);
+	while (worker->new_view)
+		pthread_cond_wait(&worker->installed, &worker->mutex);
+	pthread_mutex_unlock(&worker->mutex);
+}
+
+void
+worker_look_again(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->mutex);
+	worker->wants_look = true;
+	wake_up(worker);
+}
+
+void
+worker_stop(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->mutex);
+	worker->wants_stop = true;
+	wake_up(worker);
+}
+
+void
+worker_cut(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->mutex);
+	worker->wants_cut = true;
+	wake_up(worker);
+}
+
+/* The thread. */
+
+struct worker *
+worker_new(struct worker_shared *shared, unsigned index)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	if (!worker)
+		return NULL;
+	worker->shared = shared;
+	worker->index = index;
+	if (getrandom(&worker->id_base, sizeof(worker->id_base), 0) < 0 ||
+		!(worker->loop = ev_loop_new(EVFLAG_AUTO))) {
+		free(worker);
+		return NULL;
+	}
+	pthread_mutex_init(&worker->mutex, NULL);
+	pthread_cond_init(&worker->installed, NULL);
+	io_init(&worker->io, worker->loop);
+	ev_async_init(&worker->wake, on_wake);
+	worker->wake.data = worker;
+	ev_async_start(worker->loop, &worker->wake);
+	ev_prepare_init(&worker->reaper, on_reap);
+	worker->reaper.data = worker;
+	ev_prepare_start(worker->loop, &worker->reaper);
+	return worker;
+}
+
+static void *
+run(void *argument)
+{
+	struct worker *worker = argument;
+	ev_run(worker->loop, 0);
+	worker->shared->on_stopped(worker->shared->context);
+	return NULL;
+}
+
+int
+worker_start(struct worker *worker)
+{
+	int error = pthread_create(&worker->thread, NULL, run, worker);
+	if (error) {
+		errno = error;
+		return -1;
+	}
+	worker->started = true;
+	return 0;
+}
+
+void
+worker_free(struct worker *worker)
+{
+	if (worker->started)
+		pthread_join(worker->thread, NULL);
+	ev_prepare_stop(worker->loop, &worker->reaper);
+	ev_async_stop(worker->loop, &worker->wake);
+	io_fini(&worker->io);
+	ev_loop_destroy(worker->loop);
+	pthread_cond_destroy(&worker->installed);
+	pthread_mutex_destroy(&worker->mutex);
+	free(worker);
+}

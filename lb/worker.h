@@ -1,0 +1,59 @@
+/*
+ * A worker: one thread with its own libev loop, its own listening sockets (SO_REUSEPORT), sessions
+ * and chunks. The main thread speaks to it only through its inbox; each order wakes its loop.
+ */
+#ifndef LB_WORKER_H
+#define LB_WORKER_H
+
+#include "lb/io/conn.h"
+
+#include <ev.h>
+#include <stdint.h>
+
+struct session;
+struct view;
+struct worker;
+
+/* What all workers share. */
+struct worker_shared {
+	const char *hostname;  /* in our replies */
+	uint64_t max_sessions; /* over all workers; atomic */
+	uint64_t sessions;     /* that have room now; atomic */
+	/* Called from a worker's thread when it has stopped and can be joined. */
+	void (*on_stopped)(void *context);
+	void *context;
+};
+
+/* For the main thread. */
+
+struct worker *worker_new(struct worker_shared *shared, unsigned index); /* NULL: errno says why */
+int worker_start(struct worker *worker);                                 /* 0, or -1 with errno */
+void worker_free(
+	struct worker *worker); /* joins it, if it was started; it must have been stopped */
+
+/* Accept under this view, and no more under the one before: not even a client that comes when this
+ * has returned and finds the worker busy. For a worker that runs. Takes the view. */
+void worker_install(struct worker *worker, struct view *view);
+
+/* Some session in the queue may find a backend now. Any thread. */
+void worker_look_again(struct worker *worker);
+
+/* Accept no more; the thread ends when the last session has. */
+void worker_stop(struct worker *worker);
+
+/* Cut every session. */
+void worker_cut(struct worker *worker);
+
+/* For its sessions, in its thread. */
+
+struct io *worker_io(struct worker *worker);
+unsigned worker_index(const struct worker *worker); /* from 0 */
+const char *worker_hostname(const struct worker *worker);
+uint64_t worker_add(struct worker *worker, struct session *session); /* returns the session's id */
+void worker_remove(struct worker *worker, struct session *session);  /* freed a little later */
+
+/* Counts one more session among all workers' max_sessions. False when there is no room for it. */
+bool worker_take_room(struct worker *worker);
+void worker_give_room(struct worker *worker);
+
+#endif

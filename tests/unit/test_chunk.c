@@ -1,0 +1,77 @@
+/*
+ * Chunks: joined when they fit, kept for the next use up to a bound.
+ */
+#include "lb/io/chunk.h"
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+static struct chunk *
+filled(struct chunk_pool *pool, size_t len, int byte)
+{
+	struct chunk *chunk = chunk_get(pool);
+	ck_assert_ptr_nonnull(chunk);
+	memset(chunk->bytes, byte, len);
+	chunk->len = len;
+	return chunk;
+}
+
+START_TEST(test_join)
+{
+	static const struct {
+		size_t first, second;
+		bool fits;
+	} rows[] = {
+		{1, 1, true},
+		{CHUNK_SIZE - 1, 1, true},
+		{CHUNK_SIZE, 1, false},
+		{CHUNK_SIZE - 1, 2, false},
+		{CHUNK_SIZE, 0, true},
+	};
+	struct chunk_pool pool;
+	chunk_pool_init(&pool);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct chunk *first = filled(&pool, rows[i].first, 'a');
+		struct chunk *second = filled(&pool, rows[i].second, 'b');
+		bool fits = chunk_join(first, second);
+		ck_assert_int_eq(fits, rows[i].fits);
+		ck_assert_uint_eq(first->len, rows[i].first + (fits ? rows[i].second : 0));
+		ck_assert_int_eq(first->data[0], 'a');
+		if (fits && rows[i].second)
+			ck_assert_int_eq(first->data[first->len - 1], 'b');
+		chunk_put(first);
+		if (!fits)
+			chunk_put(second);
+	}
+	chunk_pool_fini(&pool);
+}
+END_TEST
+
+START_TEST(test_pool_keeps_a_bounded_number)
+{
+	struct chunk_pool pool;
+	struct chunk *chunks[CHUNK_KEPT + 10];
+	chunk_pool_init(&pool);
+	for (size_t i = 0; i < CHUNK_KEPT + 10; i++)
+		chunks[i] = filled(&pool, 1, 'x');
+	for (size_t i = 0; i < CHUNK_KEPT + 10; i++)
+		chunk_put(chunks[i]);
+	chunk_put(NULL);
+	ck_assert_uint_eq(pool.kept, CHUNK_KEPT);
+	struct chunk *again = chunk_get(&pool);
+	ck_assert_uint_eq(again->len, 0);
+	ck_assert_ptr_eq(again->data, again->bytes);
+	ck_assert_uint_eq(pool.kept, CHUNK_KEPT - 1);
+	chunk_put(again);
+	chunk_pool_fini(&pool);
+}
+END_TEST
+
+static void
+add(TCase *cases)
+{
+	tcase_add_test(cases, test_join);
+	tcase_add_test(cases, test_pool_keeps_a_bounded_number);
+}
+
+UNIT_MAIN("chunk", add)

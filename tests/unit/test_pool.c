@@ -1,0 +1,351 @@
+/*
+ * Pools: whose turn it is, from one thread and from many; what takes a backend out and brings it
+ * back; what survives a change of members.
+ */
+#include "lb/clock.h"
+#include "lb/log.h"
+#include "lb/pool_set.h"
+#include "tests/unit/unit.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	THREADS = 4,
+	PICKS = 30000, /* a thread; THREADS * PICKS is a multiple of every cycle here */
+	MEMBERS_MAX = 8,
+};
+
+/* A snapshot with one pool, filled by hand. */
+struct fixture {
+	struct snapshot snapshot;
+	struct pool_conf conf;
+	struct backend_conf backends[MEMBERS_MAX];
+	char names[MEMBERS_MAX][16];
+	struct pool_set *set;
+	unsigned told_usable; /* atomic */
+};
+
+static char pool_name_text[] = "relays";
+
+static void
+on_usable(void *context)
+{
+	struct fixture *fixture = context;
+	__atomic_add_fetch(&fixture->told_usable, 1, __ATOMIC_RELAXED);
+}
+
+static struct pool *
+configure(struct fixture *fixture, size_t count, const unsigned *weights)
+{
+	fixture->snapshot.pools = &fixture->conf;
+	fixture->snapshot.pool_count = 1;
+	fixture->conf.name = pool_name_text;
+	fixture->conf.check.greeting_fall = 3;
+	fixture->conf.backends = fixture->backends;
+	fixture->conf.backend_count = count;
+	for (size_t i = 0; i < count; i++) {
+		char text[32];
+		snprintf(fixture->names[i], sizeof(fixture->names[i]), "relay%zu", i);
+		snprintf(text, sizeof(text), "192.0.2.%zu", i + 1);
+		fixture->backends[i].name = fixture->names[i];
+		fixture->backends[i].weight = weights ? weights[i] : 1;
+		ck_assert_int_eq(addr_parse(&fixture->backends[i].address, text), 0);
+	}
+	struct pool_plan *plan = pool_plan_new(fixture->set, &fixture->snapshot);
+	ck_assert_ptr_nonnull(plan);
+	pool_plan_commit(plan);
+	return pool_set_find(fixture->set, pool_name_text);
+}
+
+static struct pool *
+begin(struct fixture *fixture, size_t count, const unsigned *weights)
+{
+	memset(fixture, 0, sizeof(*fixture));
+	log_set_level(LOG_LEVEL_ERROR);
+	fixture->set = pool_set_new(on_usable, fixture);
+	return configure(fixture, count, weights);
+}
+
+/* A first pick by a fresh session that ends as said; the slot, or -1 with none up. */
+static int
+pick(struct pool *pool, enum attempt_outcome outcome)
+{
+	struct tried tried = {0};
+	struct pick pick;
+	uint64_t again_ms;
+	if (pool_pick(pool, &tried, true, &pick, &again_ms) != PICK_DONE)
+		return -1;
+	pool_attempted(&pick, outcome, "a test");
+	pool_release(pick.backend);
+	return (int)pick.slot;
+}
+
+static void
+probe(struct fixture *fixture, struct pool *pool, size_t slot, bool up)
+{
+	const struct backend_conf *conf = &fixture->backends[slot];
+	pool_probed(pool, conf->name, &conf->address, up, "a test");
+}
+
+struct picker {
+	struct pool *pool;
+	unsigned times[MEMBERS_MAX];
+};
+
+static void *
+pick_many(void *argument)
+{
+	struct picker *picker = argument;
+	for (int i = 0; i < PICKS; i++)
+		picker->times[pick(picker->pool, ATTEMPT_GREETED)]++;
+	return NULL;
+}
+
+static void
+pick_in_threads(struct pool *pool, unsigned *times)
+{
+	struct picker pickers[THREADS] = {0};
+	pthread_t threads[THREADS];
+	for (int i = 0; i < THREADS; i++) {
+		pickers[i].pool = pool;
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, pick_many, &pickers[i]), 0);
+	}
+	memset(times, 0, MEMBERS_MAX * sizeof(*times));
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		for (int j = 0; j < MEMBERS_MAX; j++)
+			times[j] += pickers[i].times[j];
+	}
+}
+
+START_TEST(test_exact_over_threads)
+{
+	struct fixture fixture;
+	unsigned times[MEMBERS_MAX];
+	struct pool *pool = begin(&fixture, 3, NULL);
+	pick_in_threads(pool, times);
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(times[i], THREADS * PICKS / 3);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
+START_TEST(test_weights_are_exact_over_threads)
+{
+	static const unsigned weights[] = {3, 2, 1};
+	struct fixture fixture;
+	unsigned times[MEMBERS_MAX];
+	struct pool *pool = begin(&fixture, 3, weights);
+	pick_in_threads(pool, times);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(times[i], THREADS * PICKS / 6 * weights[i]);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
+/* While a probe takes a backend out and in again, picks never fail and nothing is torn. */
+START_TEST(test_probes_while_threads_pick)
+{
+	struct fixture fixture;
+	struct pool *pool = begin(&fixture, 2, NULL);
+	struct picker picker = {.pool = pool};
+	pthread_t thread;
+	ck_assert_int_eq(pthread_create(&thread, NULL, pick_many, &picker), 0);
+	for (int i = 0; i < 2000; i++)
+		probe(&fixture, pool, 0, i % 2);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(picker.times[0] + picker.times[1], PICKS);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
+START_TEST(test_share_of_a_down_backend_is_spread)
+{
+	struct fixture fixture;
+	struct pool *pool = begin(&fixture, 3, NULL);
+	unsigned times[3] = {0};
+	probe(&fixture, pool, 1, false);
+	for (int i = 0; i < 100; i++)
+		times[pick(pool, ATTEMPT_GREETED)]++;
+	ck_assert_uint_eq(times[0], 50);
+	ck_assert_uint_eq(times[1], 0);
+	ck_assert_uint_eq(times[2], 50);
+	probe(&fixture, pool, 1, true);
+	for (int i = 0; i < 3; i++)
+		times[pick(pool, ATTEMPT_GREETED)]++;
+	ck_assert_uint_eq(times[1], 1);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
+/* The second attempts of sessions whose first one failed go to the others evenly, and leave the
+ * rotation of first picks alone. */
+START_TEST(test_retries_are_spread)
+{
+	struct fixture fixture;
+	struct pool *pool = begin(&fixture, 3, NULL);
+	unsigned firsts[3] = {0}, seconds[3] = {0};
+	for (int i = 0; i < 300; i++) {
+		struct tried tried = {0};
+		struct pick first, second;
+		uint64_t again_ms;
+		ck_assert_int_eq(pool_pick(pool, &tried, true, &first, &again_ms), PICK_DONE);
+		firsts[first.slot]++;
+		if (first.slot == 0) {
+			ck_assert_int_eq(
+				pool_pick(pool, &tried, false, &second, &again_ms), PICK_DONE);
+			seconds[second.slot]++;
+			pool_attempted(&second, ATTEMPT_GREETED, NULL);
+			pool_release(second.backend);
+		}
+		pool_attempted(&first, ATTEMPT_ABANDONED, NULL);
+		pool_release(first.backend);
+	}
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(firsts[i], 100);
+	ck_assert_uint_eq(seconds[0], 0);
+	ck_assert_uint_eq(seconds[1], 50);
+	ck_assert_uint_eq(seconds[2], 50);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
+START_TEST(test_each_backend_is_tried_once_a_round)
+{
+	struct fixture fixture;
+	struct pool *pool = begin(&fixture, 4, NULL);
+	struct tried tried = {0};
+	struct pick pick;
+	uint64_t again_ms;
+	for (int i = 0; i < 4; i++) {
+		struct tried before = tried;
+		ck_assert_int_eq(pool_pick(pool, &tried, i == 0, &pick, &again_ms), PICK_DONE);
+		ck_assert(!tried_has(&before, pick.slot));
+		pool_attempted(&pick, ATTEMPT_ABANDONED, NULL);
+		pool_release(pick.backend);
+	}
+	ck_assert_int_eq(pool_pick(pool, &tried, false, &pick, &again_ms), PICK_ALL_TRIED);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
+/* Three sessions in a row; a greeting in between starts the count anew, a repeated attempt of the
+ * same session and an abandoned one don't count. */
+START_TEST(test_missed_greetings_take_a_backend_out)
+{
+	static const enum attempt_outcome steps[] = {ATTEMPT_FAILED, ATTEMPT_FAILED,
+		ATTEMPT_GREETED, ATTEMPT_FAILED, ATTEMPT_REPEATED, ATTEMPT_REPEATED,
+		ATTEMPT_ABANDONED, ATTEMPT_FAILED};
+	struct fixture fixture;
+	struct pool *pool = begin(&fixture, 1, NULL);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
+		ck_assert_int_eq(pick(pool, steps[i]), 0);
+	ck_assert_int_eq(pick(pool, ATTEMPT_FAILED), 0);
+	ck_assert_int_eq(pick(pool, ATTEMPT_FAILED), -1);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
+/* A probe's way back up makes a trial due at once; one session at a time has it. */
+START_TEST(test_trial_brings_a_backend_back)
+{
+	struct fixture fixture;
+	struct pool *pool = begin(&fixture, 1, NULL);
+	struct tried tried = {0}, other = {0};
+	struct pick trial, none;
+	uint64_t again_ms;
+	for (int i = 0; i < 3; i++)
+		pick(pool, ATTEMPT_FAILED);
+	ck_assert_int_eq(pool_pick(pool, &tried, true, &trial, &again_ms), PICK_NONE_UP);
+	ck_assert_uint_gt(again_ms, clock_ms());
+	probe(&fixture, pool, 0, false);
+	probe(&fixture, pool, 0, true);
+	unsigned told = fixture.told_usable;
+	ck_assert_int_eq(pool_pick(pool, &tried, true, &trial, &again_ms), PICK_DONE);
+	ck_assert(trial.trial);
+	ck_assert_int_eq(pool_pick(pool, &other, true, &none, &again_ms), PICK_NONE_UP);
+	pool_attempted(&trial, ATTEMPT_GREETED, NULL);
+	pool_release(trial.backend);
+	ck_assert_uint_gt(fixture.told_usable, told);
+	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 0);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
+START_TEST(test_failed_trial_is_postponed)
+{
+	struct fixture fixture;
+	struct pool *pool = begin(&fixture, 1, NULL);
+	for (int i = 0; i < 3; i++)
+		pick(pool, ATTEMPT_FAILED);
+	probe(&fixture, pool, 0, false);
+	probe(&fixture, pool, 0, true);
+	ck_assert_int_eq(pick(pool, ATTEMPT_REPEATED), 0);
+	struct tried tried = {0};
+	struct pick none;
+	uint64_t again_ms, now = clock_ms();
+	ck_assert_int_eq(pool_pick(pool, &tried, true, &none, &again_ms), PICK_NONE_UP);
+	ck_assert_uint_ge(again_ms, now + 1);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
+START_TEST(test_ordered_state)
+{
+	struct fixture fixture;
+	struct pool *pool = begin(&fixture, 2, NULL);
+	ck_assert_int_eq(pool_order(pool, "relay9", ADMIN_DRAIN), -1);
+	ck_assert_int_eq(pool_order(pool, "relay0", ADMIN_DRAIN), 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 1);
+	ck_assert_int_eq(pool_order(pool, "relay1", ADMIN_MAINT), 0);
+	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), -1);
+	ck_assert_int_eq(pool_order(pool, "relay0", ADMIN_READY), 0);
+	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 0);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
+/* A change of members keeps the state of those who stay, and a session may still hold one who
+ * went. */
+START_TEST(test_state_survives_a_change)
+{
+	struct fixture fixture;
+	struct pool *pool = begin(&fixture, 3, NULL);
+	struct tried tried = {0};
+	struct pick held;
+	uint64_t again_ms;
+	probe(&fixture, pool, 0, false);
+	pool_order(pool, "relay1", ADMIN_DRAIN);
+	ck_assert_int_eq(pool_pick(pool, &tried, true, &held, &again_ms), PICK_DONE);
+	ck_assert_uint_eq(held.slot, 2);
+	ck_assert_ptr_eq(configure(&fixture, 2, NULL), pool);
+	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), -1);
+	ck_assert_str_eq(held.backend->name, "relay2");
+	pool_attempted(&held, ATTEMPT_GREETED, NULL);
+	pool_release(held.backend);
+	probe(&fixture, pool, 0, true);
+	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 0);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
+static void
+add(TCase *cases)
+{
+	tcase_add_test(cases, test_exact_over_threads);
+	tcase_add_test(cases, test_weights_are_exact_over_threads);
+	tcase_add_test(cases, test_probes_while_threads_pick);
+	tcase_add_test(cases, test_share_of_a_down_backend_is_spread);
+	tcase_add_test(cases, test_retries_are_spread);
+	tcase_add_test(cases, test_each_backend_is_tried_once_a_round);
+	tcase_add_test(cases, test_missed_greetings_take_a_backend_out);
+	tcase_add_test(cases, test_trial_brings_a_backend_back);
+	tcase_add_test(cases, test_failed_trial_is_postponed);
+	tcase_add_test(cases, test_ordered_state);
+	tcase_add_test(cases, test_state_survives_a_change);
+}
+
+UNIT_MAIN("pool", add)

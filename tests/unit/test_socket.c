@@ -1,0 +1,154 @@
+/*
+ * Sockets: what an accepted and an outgoing connection have of options, who may listen where.
+ */
+#include "lb/io/socket.h"
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int
+get_option(int fd, int level, int option)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+	ck_assert_int_eq(getsockopt(fd, level, option, &value, &len), 0);
+	return value;
+}
+
+/* The address that a socket got, port included. */
+static struct endpoint
+name_of(int fd)
+{
+	struct endpoint name;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	endpoint_from_sockaddr(&name, (struct sockaddr *)&sa);
+	return name;
+}
+
+static struct endpoint
+any_port(const char *address)
+{
+	struct endpoint endpoint = {.port = 0};
+	ck_assert_int_eq(addr_parse(&endpoint.addr, address), 0);
+	return endpoint;
+}
+
+static int
+connect_to(const struct endpoint *endpoint)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(endpoint, &sa);
+	int fd = socket_new(endpoint);
+	ck_assert_int_ge(fd, 0);
+	int result = connect(fd, (struct sockaddr *)&sa, len);
+	ck_assert(result == 0 || errno == EINPROGRESS);
+	return fd;
+}
+
+static void
+check_options(int fd)
+{
+	ck_assert_int_eq(get_option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	ck_assert_int_eq(get_option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	ck_assert_int_eq(get_option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+	ck_assert_int_eq(get_option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 15);
+	ck_assert_int_eq(get_option(fd, IPPROTO_TCP, TCP_KEEPCNT), 4);
+	ck_assert_int_eq(get_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 120000);
+}
+
+static const char *const addresses[] = {"127.0.0.1", "::1"};
+
+START_TEST(test_both_sides_have_the_options)
+{
+	int listening;
+	struct endpoint at = any_port(addresses[_i]);
+	ck_assert_int_eq(socket_listen(&at, &listening, 1), 0);
+	at = name_of(listening);
+	int client = connect_to(&at);
+	struct pollfd wait = {.fd = listening, .events = POLLIN};
+	ck_assert_int_eq(poll(&wait, 1, 10000), 1);
+	int accepted = accept(listening, NULL, NULL);
+	ck_assert_int_ge(accepted, 0);
+	check_options(client);
+	check_options(accepted);
+	close(accepted);
+	close(client);
+	close(listening);
+}
+END_TEST
+
+/* All the sockets of an address take connections, and no second set of them gets in beside. */
+START_TEST(test_siblings_share_and_strangers_do_not)
+{
+	enum {
+		SOCKETS = 2,
+		CLIENTS = 64,
+	};
+	int fds[SOCKETS], others[SOCKETS], clients[CLIENTS];
+	unsigned taken[SOCKETS] = {0};
+	struct endpoint at = any_port(addresses[_i]);
+	ck_assert_int_eq(socket_listen(&at, fds, 1), 0);
+	at = name_of(fds[0]);
+	close(fds[0]);
+	ck_assert_int_eq(socket_listen(&at, fds, SOCKETS), 0);
+	ck_assert_int_eq(socket_listen(&at, others, SOCKETS), -1);
+	ck_assert_int_eq(errno, EADDRINUSE);
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i] = connect_to(&at);
+	for (int i = 0; i < CLIENTS; i++) {
+		struct pollfd wait[SOCKETS] = {
+			{.fd = fds[0], .events = POLLIN}, {.fd = fds[1], .events = POLLIN}};
+		ck_assert_int_ge(poll(wait, SOCKETS, 10000), 1);
+		int which = wait[0].revents ? 0 : 1;
+		close(accept(fds[which], NULL, NULL));
+		taken[which]++;
+	}
+	ck_assert_uint_gt(taken[0], 0);
+	ck_assert_uint_gt(taken[1], 0);
+	for (int i = 0; i < CLIENTS; i++)
+		close(clients[i]);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
+START_TEST(test_ipv6_takes_ipv6_only)
+{
+	int six, four;
+	struct endpoint at = any_port("::");
+	ck_assert_int_eq(socket_listen(&at, &six, 1), 0);
+	ck_assert_int_eq(get_option(six, IPPROTO_IPV6, IPV6_V6ONLY), 1);
+	struct endpoint same_port = any_port("0.0.0.0");
+	same_port.port = name_of(six).port;
+	ck_assert_int_eq(socket_listen(&same_port, &four, 1), 0);
+	close(four);
+	close(six);
+}
+END_TEST
+
+START_TEST(test_foreign_address)
+{
+	int fd;
+	struct endpoint at = any_port("203.0.113.1");
+	ck_assert_int_eq(socket_listen(&at, &fd, 1), -1);
+	ck_assert_int_eq(errno, EADDRNOTAVAIL);
+}
+END_TEST
+
+static void
+add(TCase *cases)
+{
+	tcase_add_loop_test(cases, test_both_sides_have_the_options, 0, 2);
+	tcase_add_loop_test(cases, test_siblings_share_and_strangers_do_not, 0, 2);
+	tcase_add_test(cases, test_ipv6_takes_ipv6_only);
+	tcase_add_test(cases, test_foreign_address);
+}
+
+UNIT_MAIN("socket", add)
