@@ -43,9 +43,10 @@ endif
 
 LIB_SRC := $(wildcard acl/*.c conf/*.c health/*.c lb/wire/*.c lb/io/*.c) \
 	$(filter-out lb/main.c,$(wildcard lb/*.c))
+SINK_SRC := $(wildcard bench/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-SOURCES := $(LIB_SRC) lb/main.c bench/sink.c $(UNIT_SRC) $(FUZZ_SRC) tests/fuzz/replay.c
+SOURCES := $(LIB_SRC) lb/main.c $(SINK_SRC) $(UNIT_SRC) $(FUZZ_SRC) tests/fuzz/replay.c
 HEADERS := $(wildcard */*.h */*/*.h)
 PYTHON_SRC := tests/system tests/lab tests/peers bench
 
@@ -53,6 +54,7 @@ LIB := $(B)/libsmtplb.a
 UNITS := $(UNIT_SRC:%.c=$(B)/%)
 REPLAYS := $(FUZZ_SRC:%.c=$(B)/%.replay)
 FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@; )# V=1 shows the commands themselves
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 .PHONY: all deps demo run test unit system lab lint format fuzz asan tsan bench install clean help
@@ -64,7 +66,7 @@ all: deps-build ## build/smtplb and build/sink
 	@$(MAKE) -j$$(nproc) $(B)/smtplb $(B)/sink
 
 $(B)/smtplb: $(B)/obj/lb/main.o $(LIB)
-$(B)/sink: $(B)/obj/bench/sink.o $(LIB)
+$(B)/sink: $(call OBJ,$(SINK_SRC)) $(LIB)
 $(UNITS): $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 $(REPLAYS): $(B)/tests/fuzz/%.replay: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(LIB)
 $(FUZZERS): $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIB)
@@ -73,15 +75,15 @@ $(FUZZERS): VARIANT_LDFLAGS := -fsanitize=fuzzer,address,undefined
 
 $(B)/smtplb $(B)/sink $(UNITS) $(REPLAYS) $(FUZZERS):
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
+	$(call say,LINK)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
 
 $(LIB): $(call OBJ,$(LIB_SRC))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)$(AR) rcs $@ $^
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 -include $(patsubst %.o,%.d,$(call OBJ,$(SOURCES)))
 
@@ -128,6 +130,9 @@ tsan: deps-tools ## the threaded unit tests and the system tests under ThreadSan
 
 tsan-run: unit system
 
+clang-build: deps-tools
+	@$(MAKE) -j$$(nproc) $(B)/smtplb $(B)/sink $(UNITS) $(REPLAYS)
+
 FUZZ_SECONDS ?= 60
 fuzz: deps-tools ## run each fuzz target for FUZZ_SECONDS (60)
 	@$(MAKE) -j$$(nproc) VARIANT=fuzz fuzz-build
@@ -139,9 +144,9 @@ lint: deps-tools ## clang-format, clang-tidy, cppcheck, include direction
 	clang-format --dry-run -Werror $(SOURCES) $(HEADERS)
 	tests/lint/includes $(SOURCES) $(HEADERS)
 	cppcheck -q --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE -j$$(nproc) $(LIB_SRC) lb/main.c bench/sink.c
-	printf '%s\n' $(LIB_SRC) lb/main.c bench/sink.c | \
-		xargs -P$$(nproc) -n4 clang-tidy --quiet --extra-arg=-I. --extra-arg=-D_GNU_SOURCE \
+		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE -j$$(nproc) $(LIB_SRC) lb/main.c $(SINK_SRC)
+	printf '%s\n' $(LIB_SRC) lb/main.c $(SINK_SRC) | \
+		xargs -P$$(nproc) -n1 clang-tidy --quiet --extra-arg=-I. --extra-arg=-D_GNU_SOURCE \
 		--extra-arg=-DSMTPLB_VERSION='"$(VERSION)"' --extra-arg=-std=gnu11
 
 format: ## let clang-format rewrite the C sources
