@@ -1,0 +1,87 @@
+"""Fixtures: balancers and peers that end with their test, and the log shown when it failed."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+# pylint: disable=wrong-import-position
+from balancer import Balancer, Setup  # noqa: E402
+from peers import Probed, Relay, free_port  # noqa: E402
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    report = outcome.get_result()
+    for balancer in getattr(item, "balancers", []):
+        if report.failed:
+            report.sections.append(("balancer's configuration", balancer.conf.read_text()))
+            report.sections.append(("balancer's log", balancer.log()))
+
+
+@pytest.fixture
+def relay():
+    """Makes relays: relay(serve, host=..., port=...)."""
+    made = []
+
+    def make(serve=None, **where):
+        made.append(Relay(serve, **where))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def probed():
+    """Makes HTTP servers for probes."""
+    made = []
+
+    def make(**options):
+        made.append(Probed(**options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def hosts(relay, probed):
+    """Makes relays with an address each, and beside each what answers its probes, on one port for
+    all: hosts(serve, ...) gives a list; its members have a `probe`."""
+
+    def make(*serves):
+        port = free_port()
+        made = [relay(serve, host=f"127.0.1.{i}") for i, serve in enumerate(serves, 1)]
+        for one in made:
+            one.probe = probed(host=one.host, port=port)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def start(request, tmp_path):
+    """Starts a balancer: start(setup) or start(text); ready when it returns. Stopped, with its exit
+    code checked, at the test's end. folder: for its configuration, instead of one of its own."""
+    request.node.balancers = []
+
+    def make(setup, prefix=(), ready=True, folder=None):
+        if folder is None:
+            folder = tmp_path / str(len(request.node.balancers))
+            folder.mkdir()
+        text = setup.text() if isinstance(setup, Setup) else setup
+        balancer = Balancer(folder, text, prefix)
+        request.node.balancers.append(balancer)
+        if ready:
+            balancer.ready()
+        return balancer
+
+    yield make
+    for balancer in request.node.balancers:
+        balancer.stop()
