@@ -56,6 +56,7 @@ load_text(const char *file, char *text, size_t len, struct report *report)
 	text_clean(text, len, &problem);
 	unsigned stopped = statements_prune(text, file, report);
 	cfg_t *top = grammar_parse(text, &problem);
+	/* A guard only: libconfuse gives up wherever the walk did. */
 	if (stopped && !problem.line)
 		problem_note(&problem, stopped, "this is no statement; write KEY = VALUE");
 

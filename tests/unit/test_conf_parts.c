@@ -124,6 +124,7 @@ static const char *const possible[] = {
 	"port",
 	"path",
 	"rise",
+	"d",
 };
 
 static const struct {

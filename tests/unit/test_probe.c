@@ -328,7 +328,7 @@ START_TEST(lingers_until_deadline)
 	struct bench bench;
 
 	bench_init(&bench, "127.0.0.1");
-	bench.check.timeout_ms = 50;
+	bench.check.timeout_ms = 1000;
 	bench.peer.script =
 		(struct peer_script){.bytes = "HTTP/1.1 200 OK\r\n\r\n", .end = PEER_HOLD};
 	bench_start(&bench, "127.0.0.1");

@@ -8,19 +8,19 @@
 #include <stdlib.h>
 
 /* A main that runs the suite made of the one TCase that `fill` adds its tests to. */
-#define UNIT_MAIN(name, fill)                                                                      \
-	int main(void)                                                                             \
-	{                                                                                          \
-		Suite *suite = suite_create(name);                                                 \
-		TCase *cases = tcase_create(name);                                                 \
-		tcase_set_timeout(cases, 120);                                                     \
-		fill(cases);                                                                       \
-		suite_add_tcase(suite, cases);                                                     \
-		SRunner *runner = srunner_create(suite);                                           \
-		srunner_run_all(runner, CK_NORMAL);                                                \
-		int failed = srunner_ntests_failed(runner);                                        \
-		srunner_free(runner);                                                              \
-		return failed ? EXIT_FAILURE : EXIT_SUCCESS;                                       \
+#define UNIT_MAIN(name, fill)                                \
+	int main(void)                                       \
+	{                                                    \
+		Suite *suite = suite_create(name);           \
+		TCase *cases = tcase_create(name);           \
+		tcase_set_timeout(cases, 120);               \
+		fill(cases);                                 \
+		suite_add_tcase(suite, cases);               \
+		SRunner *runner = srunner_create(suite);     \
+		srunner_run_all(runner, CK_NORMAL);          \
+		int failed = srunner_ntests_failed(runner);  \
+		srunner_free(runner);                        \
+		return failed ? EXIT_FAILURE : EXIT_SUCCESS; \
 	}
 
 #endif
