@@ -78,6 +78,12 @@ backend_schedule_first_trial(struct backend *backend, uint64_t after_ms)
 }
 
 void
+backend_repeat_trial(struct backend *backend)
+{
+	backend->trial_at_ms = clock_ms() + TRIAL_FIRST_MS;
+}
+
+void
 backend_postpone_trial(struct backend *backend)
 {
 	backend->trial_interval_ms *= 2;

@@ -51,8 +51,10 @@ bool backend_awaits_trial(const struct backend *backend);
 /* A session missed its greeting. Returns true when that takes the backend out. */
 bool backend_miss_greeting(struct backend *backend, unsigned greeting_fall);
 
-/* The next trial: soon, as after a sign of life; or later than the last time, 30 s at most. */
+/* The next trial: soon, as after a sign of life; in a moment, where the last one said nothing; or
+ * later than the last time, 30 s at most. */
 void backend_schedule_first_trial(struct backend *backend, uint64_t after_ms);
+void backend_repeat_trial(struct backend *backend);
 void backend_postpone_trial(struct backend *backend);
 
 #endif

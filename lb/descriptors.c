@@ -1,14 +1,26 @@
 /*
- * RLIMIT_NOFILE. Main thread.
+ * The standard descriptors and RLIMIT_NOFILE. Main thread.
  */
 #include "lb/descriptors.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum {
 	DESCRIPTORS_KEPT = 64, /* for ourselves: logs, loops, probes */
 	DESCRIPTORS_A_SESSION = 2,
 };
+
+void
+descriptors_open_standard(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	close(fd);
+}
 
 void
 descriptors_raise_limit(void)

@@ -6,6 +6,10 @@
 
 #include <stdint.h>
 
+/* Opens those of stdin, stdout and stderr that are closed, so that no other file gets their number
+ * and with it what is meant for them. */
+void descriptors_open_standard(void);
+
 /* Takes as many as the hard limit allows. */
 void descriptors_raise_limit(void);
 

@@ -4,6 +4,7 @@
 #include "acl/acl.h"
 #include "conf/snapshot.h"
 #include "lb/daemon.h"
+#include "lb/descriptors.h"
 #include "lb/notice.h"
 
 #include <confuse.h>
@@ -103,6 +104,7 @@ main(int argc, char **argv)
 	struct options options = {.file = default_file};
 	const char *name = argc > 1 ? argv[1] : "";
 	const struct command *command = NULL;
+	descriptors_open_standard();
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		if (strcmp(commands[i].name, name) == 0)
 			command = &commands[i];

@@ -340,6 +340,8 @@ pool_attempted(const struct pick *pick, enum attempt_outcome outcome, const char
 	bool was_suspended = backend->suspended;
 	if (pick->trial)
 		backend->trial_running = false;
+	if (pick->trial && outcome == ATTEMPT_ABANDONED)
+		backend_repeat_trial(backend);
 	if (pick->trial && (outcome == ATTEMPT_FAILED || outcome == ATTEMPT_REPEATED))
 		backend_postpone_trial(backend);
 	if (outcome == ATTEMPT_FAILED)

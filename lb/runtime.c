@@ -5,6 +5,7 @@
 
 #include "lb/io/socket.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +35,7 @@ find_overlap(const struct runtime *runtime, const struct endpoint *endpoint)
 {
 	for (size_t i = 0; runtime && i < runtime->binding_count; i++) {
 		const struct endpoint *other = &runtime->bindings[i].endpoint;
-		if (other->port == endpoint->port &&
-			other->addr.family == endpoint->addr.family &&
+		if (other->port == endpoint->port && other->addr.family == endpoint->addr.family &&
 			(is_wildcard(&other->addr) || is_wildcard(&endpoint->addr)))
 			return &runtime->bindings[i];
 	}
@@ -124,6 +124,7 @@ count_binds(const struct snapshot *snapshot)
 	size_t count = 0;
 	for (size_t i = 0; i < snapshot->listener_count; i++)
 		count += snapshot->listeners[i].bind_count;
+	assert(count > 0);
 	return count;
 }
 

@@ -177,12 +177,15 @@ START_TEST(cut)
 	memset(sent, _i ? '\x01' : 'x', sizeof(sent));
 	size_t longest_whole = 0;
 	bool was_cut = false;
+	const struct endpoint none = {.port = 0};
 	for (size_t len = LOG_LINE_MAX / 5 - 100; len < sizeof(sent); len++) {
 		struct log_line line;
 		char text[LOG_LINE_MAX + 1];
 		log_begin(&line, LOG_LEVEL_INFO, "test");
 		log_number(&line, "first", 1);
 		log_bytes(&line, "sent", sent, len);
+		log_text(&line, "text", "x");
+		log_endpoint(&line, "endpoint", &none);
 		log_number(&line, "last", 2);
 		size_t text_len = written_now(&line, text, sizeof(text));
 		ck_assert_uint_le(text_len, LOG_LINE_MAX);

@@ -292,6 +292,26 @@ START_TEST(test_failed_trial_is_postponed)
 }
 END_TEST
 
+/* For want of a descriptor, say: due again, but not at once, or whoever waits would spin. */
+START_TEST(test_abandoned_trial_is_due_in_a_moment)
+{
+	struct fixture fixture;
+	struct pool *pool = begin(&fixture, 1, NULL);
+	for (int i = 0; i < 3; i++)
+		pick(pool, ATTEMPT_FAILED);
+	probe(&fixture, pool, 0, false);
+	probe(&fixture, pool, 0, true);
+	ck_assert_int_eq(pick(pool, ATTEMPT_ABANDONED), 0);
+	struct tried tried = {0};
+	struct pick none;
+	uint64_t again_ms, now = clock_ms();
+	ck_assert_int_eq(pool_pick(pool, &tried, true, &none, &again_ms), PICK_NONE_UP);
+	ck_assert_uint_gt(again_ms, now);
+	ck_assert_uint_le(again_ms, now + 1000);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
 START_TEST(test_ordered_state)
 {
 	struct fixture fixture;
@@ -344,6 +364,7 @@ add(TCase *cases)
 	tcase_add_test(cases, test_missed_greetings_take_a_backend_out);
 	tcase_add_test(cases, test_trial_brings_a_backend_back);
 	tcase_add_test(cases, test_failed_trial_is_postponed);
+	tcase_add_test(cases, test_abandoned_trial_is_due_in_a_moment);
 	tcase_add_test(cases, test_ordered_state);
 	tcase_add_test(cases, test_state_survives_a_change);
 }
