@@ -141,13 +141,13 @@ fuzz: deps-tools ## run each fuzz target for FUZZ_SECONDS (60)
 fuzz-build: $(FUZZERS)
 
 lint: deps-tools ## clang-format, clang-tidy, cppcheck, include direction
-	clang-format --dry-run -Werror $(SOURCES) $(HEADERS)
-	tests/lint/includes $(SOURCES) $(HEADERS)
-	cppcheck -q --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	@echo "  clang-format, includes, cppcheck, clang-tidy"
+	@clang-format --dry-run -Werror $(SOURCES) $(HEADERS)
+	@tests/lint/includes $(SOURCES) $(HEADERS)
+	@cppcheck -q --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE -j$$(nproc) $(LIB_SRC) lb/main.c $(SINK_SRC)
-	printf '%s\n' $(LIB_SRC) lb/main.c $(SINK_SRC) | \
-		xargs -P$$(nproc) -n1 clang-tidy --quiet --extra-arg=-I. --extra-arg=-D_GNU_SOURCE \
-		--extra-arg=-DSMTPLB_VERSION='"$(VERSION)"' --extra-arg=-std=gnu11
+	@printf '%s\n' $(LIB_SRC) lb/main.c $(SINK_SRC) | xargs -P$$(nproc) -I{} \
+		clang-tidy --quiet {} -- -std=gnu11 $(CPPFLAGS_ALL) 2>/dev/null
 
 format: ## let clang-format rewrite the C sources
 	clang-format -i $(SOURCES) $(HEADERS)

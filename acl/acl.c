@@ -162,8 +162,7 @@ guard(const struct acl *acl, struct report *report)
 	if (!acl->refused && table->v4.allows + table->v6.allows == 0)
 		report_error(report, acl->file, acl->line,
 			"acl %s has no allow rule, so nobody gets in; add one, or say open = yes "
-			"to "
-			"let in all that is not denied",
+			"to let in all that is not denied",
 			acl->name);
 	guard_family(acl, &table->v4, report);
 	guard_family(acl, &table->v6, report);

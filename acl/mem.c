@@ -7,6 +7,15 @@
 #include <string.h>
 
 void *
+mem_new(size_t count, size_t size)
+{
+	void *array = calloc(count ? count : 1, size);
+	if (!array)
+		abort();
+	return array;
+}
+
+void *
 mem_resize(void *array, size_t count, size_t size)
 {
 	void *resized = reallocarray(array, count ? count : 1, size);

@@ -7,6 +7,9 @@
 
 #include <stddef.h>
 
+/* A zeroed array. Never NULL, not even for nothing. */
+void *mem_new(size_t count, size_t size);
+
 /* realloc to count members of size bytes. Never NULL, not even for nothing. */
 void *mem_resize(void *array, size_t count, size_t size);
 

@@ -226,7 +226,8 @@ prefix_table_seal(struct prefix_table *table)
 }
 
 /* The last entry that starts at or below the number; the first one when all start above; NULL when
- * there is none. The loops have no branch to mispredict: compilers make conditional moves of them. */
+ * there is none. The loops have no branch to mispredict: compilers make conditional moves of them.
+ */
 static const struct prefix_entry *
 set_search(const struct prefix_set *set, unsigned __int128 number)
 {

@@ -2,7 +2,7 @@
  * The whole: acls, the order of the parts, and what listeners say together; see check.h.
  */
 #include "conf/check.h"
-#include "conf/alloc.h"
+#include "acl/mem.h"
 #include "conf/grammar.h"
 
 #include <stdlib.h>
@@ -52,7 +52,7 @@ static void
 check_acls(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 {
 	size_t count = cfg_size(top, "acl");
-	snapshot->acls = conf_alloc(count, sizeof(struct acl *));
+	snapshot->acls = mem_new(count, sizeof(struct acl *));
 	for (; snapshot->acl_count < count; snapshot->acl_count++) {
 		struct acl *acl =
 			check_acl(load, cfg_getnsec(top, "acl", (unsigned)snapshot->acl_count));
@@ -66,7 +66,7 @@ static void
 check_pools(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 {
 	size_t count = cfg_size(top, "pool");
-	snapshot->pools = conf_alloc(count, sizeof(*snapshot->pools));
+	snapshot->pools = mem_new(count, sizeof(*snapshot->pools));
 	for (; snapshot->pool_count < count; snapshot->pool_count++) {
 		size_t i = snapshot->pool_count;
 		check_pool(load, cfg_getnsec(top, "pool", (unsigned)i), &snapshot->pools[i]);
@@ -116,7 +116,7 @@ check_listeners(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 			"there is no listener; add one, as in listener smtp { bind = 0.0.0.0:25  "
 			"acl "
 			"= senders  pool = relays }");
-	snapshot->listeners = conf_alloc(count, sizeof(*snapshot->listeners));
+	snapshot->listeners = mem_new(count, sizeof(*snapshot->listeners));
 	for (; snapshot->listener_count < count; snapshot->listener_count++) {
 		size_t i = snapshot->listener_count;
 		check_listener(load, cfg_getnsec(top, "listener", (unsigned)i), snapshot,

@@ -3,7 +3,6 @@
  */
 #include "conf/check.h"
 #include "acl/mem.h"
-#include "conf/alloc.h"
 #include "conf/grammar.h"
 #include "conf/unit.h"
 
@@ -50,7 +49,7 @@ static void
 read_status(const struct load *load, cfg_t *section, struct check_conf *check)
 {
 	check->status_count = value_count(section, "status");
-	check->status = conf_alloc(check->status_count, sizeof(*check->status));
+	check->status = mem_new(check->status_count, sizeof(*check->status));
 	if (!check->status_count)
 		report_error(load->report, load->file, grammar_section_line(section),
 			"`status` is an empty list; give a code or range, as in status = 200");

@@ -2,7 +2,7 @@
  * A listener, and what it refers to; see check.h.
  */
 #include "conf/check.h"
-#include "conf/alloc.h"
+#include "acl/mem.h"
 #include "conf/grammar.h"
 #include "conf/suggest.h"
 #include "conf/unit.h"
@@ -51,7 +51,7 @@ read_binds(const struct load *load, cfg_t *section, struct listener_conf *listen
 			"listener `%s` has no `bind`; add one, as in bind = { 0.0.0.0:25, [::]:25 "
 			"}",
 			listener->name);
-	listener->binds = conf_alloc(count, sizeof(*listener->binds));
+	listener->binds = mem_new(count, sizeof(*listener->binds));
 	for (; listener->bind_count < count; listener->bind_count++) {
 		struct value value = value_at(section, "bind", listener->bind_count);
 		read_bind(load, &value, &listener->binds[listener->bind_count]);

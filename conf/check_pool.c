@@ -2,7 +2,7 @@
  * A pool and its backends; see check.h.
  */
 #include "conf/check.h"
-#include "conf/alloc.h"
+#include "acl/mem.h"
 #include "conf/grammar.h"
 
 #include <string.h>
@@ -110,7 +110,7 @@ check_backends(const struct load *load, cfg_t *section, struct pool_conf *pool)
 		report_error(load->report, load->file, pool->line,
 			"pool `%s` has %zu backends; use at most %d, the rest in another pool",
 			pool->name, count, POOL_BACKENDS_MAX);
-	pool->backends = conf_alloc(count, sizeof(*pool->backends));
+	pool->backends = mem_new(count, sizeof(*pool->backends));
 	for (; pool->backend_count < count; pool->backend_count++) {
 		size_t i = pool->backend_count;
 		check_backend(

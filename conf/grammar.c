@@ -5,7 +5,7 @@
  * required, or leaving it out means something of its own.
  */
 #include "conf/grammar.h"
-#include "conf/alloc.h"
+#include "acl/mem.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ take_value(cfg_t *section, cfg_opt_t *opt, const char *text, void *result)
 {
 	(void)opt;
 	size_t size = strlen(text) + 1;
-	struct grammar_value *value = conf_alloc(1, sizeof(*value) + size);
+	struct grammar_value *value = mem_new(1, sizeof(*value) + size);
 	value->line = (unsigned)section->line;
 	memcpy(value->text, text, size);
 	*(void **)result = value;

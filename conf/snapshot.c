@@ -4,7 +4,6 @@
  */
 #include "conf/snapshot.h"
 #include "acl/mem.h"
-#include "conf/alloc.h"
 #include "conf/check.h"
 #include "conf/grammar.h"
 #include "conf/statements.h"
@@ -61,7 +60,7 @@ load_text(const char *file, char *text, size_t len, struct report *report)
 		problem_note(&problem, stopped, "this is no statement; write KEY = VALUE");
 
 	struct load load = {.file = file, .report = report, .whole = !problem.line};
-	struct snapshot *snapshot = conf_alloc(1, sizeof(*snapshot));
+	struct snapshot *snapshot = mem_new(1, sizeof(*snapshot));
 	snapshot->refs = 1;
 	snapshot->file = mem_text(file);
 	check_all(&load, top, snapshot);
@@ -77,7 +76,7 @@ load_text(const char *file, char *text, size_t len, struct report *report)
 struct snapshot *
 snapshot_parse(const char *file, const char *text, size_t len, struct report *report)
 {
-	char *copy = conf_alloc(len + 1, 1);
+	char *copy = mem_new(len + 1, 1);
 	memcpy(copy, text, len);
 	struct snapshot *snapshot = load_text(file, copy, len, report);
 	free(copy);

@@ -4,7 +4,7 @@
  * A statement is KEY = WORD, KEY = { WORDS }, KEY { STATEMENTS } or KEY NAME { STATEMENTS }.
  */
 #include "conf/statements.h"
-#include "conf/alloc.h"
+#include "acl/mem.h"
 #include "conf/grammar.h"
 #include "conf/suggest.h"
 
@@ -212,7 +212,7 @@ is_repeated(struct walk *walk, struct level *level, size_t place, const struct t
 			opt->name, shown_len(name->len), name->text, named->line);
 		return true;
 	}
-	struct named *named = conf_alloc(1, sizeof(*named));
+	struct named *named = mem_new(1, sizeof(*named));
 	*named = (struct named){level->named, opt, name->text, name->len, key->line};
 	level->named = named;
 	return false;

@@ -65,8 +65,8 @@ START_TEST(blocked_pipe)
 }
 END_TEST
 
-/* Nobody ever reads: log_stop ends all the same, and so does the caller's own write then. What hangs
- * is ended by the suite's time limit. */
+/* Nobody ever reads: log_stop ends all the same, and so does the caller's own write then. What
+ * hangs is ended by the suite's time limit. */
 START_TEST(blocked_forever)
 {
 	enum { LINES = 5000 };
