@@ -249,6 +249,14 @@ watch_signal(struct daemon *daemon, ev_signal *watcher, int signal,
 
 /* Start and end. */
 
+/* Told to stop while there is nothing yet to stop. */
+static void
+leave(int number)
+{
+	(void)number;
+	_exit(EXIT_SUCCESS);
+}
+
 /* Workers must not take the signals that the main thread's loop waits for. */
 static int
 start_threads(struct daemon *daemon)
@@ -376,7 +384,10 @@ daemon_run(const char *file)
 	struct report report;
 	int status = EXIT_FAILURE;
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN); /* until it can be obeyed */
+	/* Until their watchers take over. */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGTERM, leave);
+	signal(SIGINT, leave);
 	report_init(&report);
 	daemon.first = snapshot_load(file, &report);
 	if (!daemon.first) {

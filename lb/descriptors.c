@@ -38,7 +38,7 @@ descriptors_session_limit(uint64_t configured)
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return configured ? configured : UINT64_MAX;
-	uint64_t room = limit.rlim_cur > 2 * DESCRIPTORS_KEPT
+	uint64_t room = limit.rlim_cur > UINT64_C(2) * DESCRIPTORS_KEPT
 				? (limit.rlim_cur - DESCRIPTORS_KEPT) / DESCRIPTORS_A_SESSION
 				: DESCRIPTORS_KEPT / DESCRIPTORS_A_SESSION;
 	return configured && configured < room ? configured : room;

@@ -55,6 +55,7 @@ class Balancer:
 
     def write(self, text):
         """In one step, so that a load under way never sees half of it."""
+        self.text = text
         fresh = self.conf.with_suffix(".new")
         fresh.write_text(text)
         os.replace(fresh, self.conf)
@@ -94,7 +95,8 @@ class Balancer:
         return self.wait("ready")
 
     def reload(self, text=None):
-        """Sends HUP, after writing a new configuration, and waits for the outcome."""
+        """Sends HUP, after writing a new configuration, and returns the first event of the outcome:
+        of a refusal there is one for each error."""
         if text is not None:
             self.write(text)
         done = len(self.find("config"))
@@ -121,7 +123,11 @@ class Balancer:
         self.process.send_signal(number)
 
     def exit_code(self):
-        return self.process.wait(DEADLINE)
+        try:
+            return self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
 
     def stop(self):
         """Stops it at once, and checks that it ended as it should."""

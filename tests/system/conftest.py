@@ -1,5 +1,6 @@
 """Fixtures: balancers and peers that end with their test, and the log shown when it failed."""
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def pytest_runtest_makereport(item):
     report = outcome.get_result()
     for balancer in getattr(item, "balancers", []):
         if report.failed:
-            report.sections.append(("balancer's configuration", balancer.conf.read_text()))
+            report.sections.append(("balancer's configuration", balancer.text))
             report.sections.append(("balancer's log", balancer.log()))
 
 
@@ -83,5 +84,6 @@ def start(request, tmp_path):
         return balancer
 
     yield make
-    for balancer in request.node.balancers:
-        balancer.stop()
+    with contextlib.ExitStack() as stack:
+        for balancer in request.node.balancers:
+            stack.callback(balancer.stop)
