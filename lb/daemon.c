@@ -294,6 +294,7 @@ make_parts(struct daemon *daemon)
 	daemon->shared = (struct worker_shared){
 		.hostname = snapshot->hostname,
 		.max_sessions = descriptors_session_limit(snapshot->max_sessions),
+		.max_lingering = descriptors_linger_limit() / snapshot->workers + 1,
 		.on_stopped = on_worker_stopped,
 		.context = daemon,
 	};

@@ -10,6 +10,8 @@
 enum {
 	DESCRIPTORS_KEPT = 64, /* for ourselves: logs, loops, probes */
 	DESCRIPTORS_A_SESSION = 2,
+	LINGER_SHARE = 8, /* an eighth of the descriptors at most, */
+	LINGER_MAX = 4096,
 };
 
 void
@@ -32,14 +34,27 @@ descriptors_raise_limit(void)
 	}
 }
 
-uint64_t
-descriptors_session_limit(uint64_t configured)
+/* RLIMIT_NOFILE, less what we need for ourselves. */
+static uint64_t
+room(void)
 {
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return configured ? configured : UINT64_MAX;
-	uint64_t room = limit.rlim_cur > UINT64_C(2) * DESCRIPTORS_KEPT
-				? (limit.rlim_cur - DESCRIPTORS_KEPT) / DESCRIPTORS_A_SESSION
-				: DESCRIPTORS_KEPT / DESCRIPTORS_A_SESSION;
-	return configured && configured < room ? configured : room;
+		return UINT64_MAX;
+	return limit.rlim_cur > UINT64_C(2) * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT
+							       : DESCRIPTORS_KEPT;
+}
+
+unsigned
+descriptors_linger_limit(void)
+{
+	uint64_t share = room() / LINGER_SHARE;
+	return share < LINGER_MAX ? (unsigned)share : LINGER_MAX;
+}
+
+uint64_t
+descriptors_session_limit(uint64_t configured)
+{
+	uint64_t possible = (room() - descriptors_linger_limit()) / DESCRIPTORS_A_SESSION;
+	return configured && configured < possible ? configured : possible;
 }

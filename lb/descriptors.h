@@ -13,6 +13,9 @@ void descriptors_open_standard(void);
 /* Takes as many as the hard limit allows. */
 void descriptors_raise_limit(void);
 
+/* How many clients that were refused may linger at once. */
+unsigned descriptors_linger_limit(void);
+
 /* How many sessions may run at once: what is configured (0 = no limit of its own), or less where
  * the descriptors would not last. */
 uint64_t descriptors_session_limit(uint64_t configured);

@@ -25,6 +25,9 @@ struct gate {
 	uint64_t queue_began_ms; /* 0 = not in the queue */
 	uint64_t budget_ends_ms; /* 0 = no attempt yet */
 	uint64_t attempt_began_ms;
+	uint64_t connect_ms; /* of this attempt */
+	bool cut_short;      /* this attempt's time, by the budget */
+	bool had_last_chance;
 	struct greeting greeting;
 	struct chunk *held; /* the greeting's bytes so far, oldest first: two chunks at most */
 };
@@ -100,12 +103,24 @@ drop_held(struct gate *gate)
 	}
 }
 
-/* Gives back the backend of an attempt, and its conn. */
+static int
+send_header(struct session *session)
+{
+	uint8_t header[PROXY_HEADER_MAX];
+	size_t len = proxy_encode(
+		header, session->gate->conf->proxy, &session->source, &session->destination);
+	return len == 0 ? 0 : conn_send_whole(&session->backend, header, len);
+}
+
+/* Gives back the backend of an attempt, and its conn. One that stands without our knowing yet gets
+ * its header all the same: Postfix logs one without as `haproxy read: lost connection`. */
 static void
 end_attempt(struct session *session, enum attempt_outcome outcome, const char *why)
 {
 	struct gate *gate = session->gate;
 	drop_held(gate);
+	if (session->phase == PHASE_CONNECT && conn_is_open(&session->backend))
+		send_header(session);
 	conn_close(&session->backend);
 	pool_attempted(&gate->pick, outcome, why);
 	pool_release(session->relay);
@@ -126,8 +141,9 @@ fail_attempt(struct session *session, enum cause cause, const char *reply)
 	log_text(&line, "cause", cause_names[cause]);
 	log_text(&line, "reply", reply);
 	log_end(&line);
+	bool timed_out = cause == CAUSE_CONNECT_TIMEOUT || cause == CAUSE_GREETING_TIMEOUT;
 	enum attempt_outcome outcome = ATTEMPT_FAILED;
-	if (cause == CAUSE_RESOURCES)
+	if (cause == CAUSE_RESOURCES || (timed_out && gate->cut_short))
 		outcome = ATTEMPT_ABANDONED;
 	else if (tried_has(&gate->failed, gate->pick.slot))
 		outcome = ATTEMPT_REPEATED;
@@ -143,9 +159,20 @@ try_next(struct session *session, enum cause cause, const char *reply)
 }
 
 static void
+begin_budget(struct gate *gate)
+{
+	if (!gate->budget_ends_ms)
+		gate->budget_ends_ms = clock_ms() + gate->conf->greeting_budget_ms;
+}
+
+static void
 set_attempt_deadline(struct session *session, uint64_t timeout_ms)
 {
-	session_set_deadline(session, min_ms(timeout_ms, ms_until(session->gate->budget_ends_ms)));
+	struct gate *gate = session->gate;
+	uint64_t left_ms = ms_until(gate->budget_ends_ms);
+	/* The first attempt has all the time there is: what it does not get, nobody gets. */
+	gate->cut_short = left_ms < timeout_ms && session->attempts > 1;
+	session_set_deadline(session, min_ms(timeout_ms, left_ms));
 }
 
 /* Begins an attempt with the picked backend. Returns 0, or -1 when it has failed already. */
@@ -199,6 +226,23 @@ wait_in_queue(struct session *session, uint64_t again_ms)
 	session_set_deadline(session, wait_ms);
 }
 
+/* A session that has waited in vain may try a backend whose next trial is not due yet, once: there
+ * is nothing to lose. Returns 0 when that is under way. */
+static int
+take_last_chance(struct session *session)
+{
+	struct gate *gate = session->gate;
+	bool waited = gate->queue_began_ms &&
+		      ms_until(gate->queue_began_ms + gate->conf->queue_timeout_ms) == 0;
+	if (!waited || gate->had_last_chance)
+		return -1;
+	gate->had_last_chance = true;
+	if (!pool_pick_early_trial(gate->pool, &gate->tried, &gate->pick))
+		return -1;
+	begin_budget(gate);
+	return begin_attempt(session);
+}
+
 /* Every backend that is up was tried: another round after a pause, while the budget lasts. */
 static void
 wait_for_next_round(struct session *session)
@@ -233,8 +277,7 @@ look_for_backend(struct session *session)
 			gate->pool, &gate->tried, session->attempts == 0, &gate->pick, &again_ms)) {
 		case PICK_DONE:
 			leave_queue(session);
-			if (!gate->budget_ends_ms)
-				gate->budget_ends_ms = clock_ms() + gate->conf->greeting_budget_ms;
+			begin_budget(gate);
 			if (begin_attempt(session) == 0)
 				return;
 			continue;
@@ -246,6 +289,8 @@ look_for_backend(struct session *session)
 				gate->tried = (struct tried){0};
 				continue;
 			}
+			if (take_last_chance(session) == 0)
+				return;
 			wait_in_queue(session, again_ms);
 			return;
 		}
@@ -312,8 +357,8 @@ open_gate(struct session *session)
 {
 	struct gate *gate = session->gate;
 	struct chunk *held = gate->held;
-	session->greeting_ms =
-		(unsigned)(clock_ms() - gate->attempt_began_ms) - session->connect_ms;
+	session->connect_ms = gate->connect_ms;
+	session->greeting_ms = clock_ms() - gate->attempt_began_ms - gate->connect_ms;
 	pool_attempted(&gate->pick, ATTEMPT_GREETED, NULL);
 	free(gate);
 	session->gate = NULL;
@@ -322,30 +367,21 @@ open_gate(struct session *session)
 
 /* Events of the backend's conn while it is the gate's. */
 
-static struct session *
-session_of(struct conn *backend)
-{
-	return (struct session *)((char *)backend - offsetof(struct session, backend));
-}
-
 static void
 on_connected(struct conn *conn, int error)
 {
-	struct session *session = session_of(conn);
+	struct session *session = session_of_backend(conn);
 	struct gate *gate = session->gate;
 	if (error) {
 		try_next(session, cause_of_errno(error), NULL);
 		return;
 	}
-	session->connect_ms = (unsigned)(clock_ms() - gate->attempt_began_ms);
-	uint8_t header[PROXY_HEADER_MAX];
-	size_t len =
-		proxy_encode(header, gate->conf->proxy, &session->source, &session->destination);
-	if (len > 0 && conn_send_whole(conn, header, len) < 0) {
+	gate->connect_ms = clock_ms() - gate->attempt_began_ms;
+	session_set_phase(session, PHASE_GREETING);
+	if (send_header(session) < 0) {
 		try_next(session, cause_of_errno(errno), NULL);
 		return;
 	}
-	session_set_phase(session, PHASE_GREETING);
 	set_attempt_deadline(session, gate->conf->greeting_timeout_ms);
 	conn_receive(conn);
 }
@@ -363,7 +399,7 @@ hold(struct gate *gate, struct chunk *chunk)
 static void
 on_received(struct conn *conn, struct chunk *chunk)
 {
-	struct session *session = session_of(conn);
+	struct session *session = session_of_backend(conn);
 	struct gate *gate = session->gate;
 	ssize_t taken = greeting_feed(&gate->greeting, chunk->data, chunk->len);
 	hold(gate, chunk);
@@ -378,7 +414,7 @@ on_received(struct conn *conn, struct chunk *chunk)
 static void
 on_ended(struct conn *conn)
 {
-	struct session *session = session_of(conn);
+	struct session *session = session_of_backend(conn);
 	try_next(session, CAUSE_CLOSED, session->gate->greeting.line);
 }
 
@@ -387,8 +423,8 @@ on_failed(struct conn *conn, int error)
 {
 	enum cause cause = cause_of_errno(error);
 	/* The connection stood: what ends it now is the silence of a dead host. */
-	try_next(session_of(conn), cause == CAUSE_CONNECT_TIMEOUT ? CAUSE_GREETING_TIMEOUT : cause,
-		NULL);
+	try_next(session_of_backend(conn),
+		cause == CAUSE_CONNECT_TIMEOUT ? CAUSE_GREETING_TIMEOUT : cause, NULL);
 }
 
 const struct conn_events gate_backend_events = {

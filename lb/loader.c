@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct loader {
 	struct ev_loop *loop;
@@ -48,6 +49,18 @@ loader_start(struct loader *loader)
 	return 0;
 }
 
+/* The reload that was asked for during a load. */
+static void
+begin_again(struct loader *loader)
+{
+	if (loader_start(loader) == 0)
+		return;
+	report_init(&loader->report);
+	report_error(&loader->report, loader->file, 0, "can't load it: %s", strerror(errno));
+	loader->done(loader->context, NULL, &loader->report);
+	report_fini(&loader->report);
+}
+
 static void
 on_finished(struct ev_loop *loop, ev_async *finished, int ready)
 {
@@ -60,7 +73,7 @@ on_finished(struct ev_loop *loop, ev_async *finished, int ready)
 	report_fini(&loader->report);
 	if (loader->again) {
 		loader->again = false;
-		loader_start(loader);
+		begin_again(loader);
 	}
 }
 
@@ -83,11 +96,9 @@ loader_new(struct ev_loop *loop, const char *file, loader_done_fn *done, void *c
 void
 loader_free(struct loader *loader)
 {
-	if (loader->running) {
-		pthread_join(loader->thread, NULL);
-		snapshot_unref(loader->snapshot);
-		report_fini(&loader->report);
-	}
 	ev_async_stop(loader->loop, &loader->finished);
-	free(loader);
+	if (loader->running)
+		pthread_detach(loader->thread);
+	else
+		free(loader);
 }

@@ -18,7 +18,10 @@ typedef void loader_done_fn(void *context, struct snapshot *snapshot, struct rep
 
 struct loader *loader_new(
 	struct ev_loop *loop, const char *file, loader_done_fn *done, void *context);
-void loader_free(struct loader *loader); /* waits for a load under way, and tells nothing more */
+
+/* Tells nothing more. A load under way may hang on a dead disk: it is left alone, with the memory
+ * that it uses, so this is for the end of the program. */
+void loader_free(struct loader *loader);
 
 /* Starts to load; while a load is under way, another begins when it is done. Returns 0, or -1 with
  * errno. */

@@ -9,8 +9,8 @@
  *	log_text(&line, "id", id);
  *	log_end(&line);
  *
- * Keys appear in the order of the calls. Values are escaped here: whatever bytes a peer sent, a
- * line is one line. A NULL or empty text, LOG_NONE and an endpoint without an address are written
+ * Keys appear in the order of the calls. Values are escaped here: whatever bytes came from outside,
+ *a line is one line. A NULL or empty text, LOG_NONE and an endpoint without an address are written
  *as the format's "no value" (- in logfmt; a text that is "-" is quoted). A line that would pass
  * LOG_LINE_MAX is cut at a value's end and marked with cut=yes.
  */

@@ -244,22 +244,24 @@ tried_add(struct tried *tried, unsigned slot)
 	bit_set(tried->bits, slot);
 }
 
-/* A backend that is out by its greetings and whose trial is due. Otherwise sets *again_ms to the
- * moment of the next. */
+/* A backend that is out by its greetings and whose trial is due, by `now`; the one that has waited
+ * longest. Otherwise sets *again_ms to the moment of the next. */
 static struct backend *
-find_trial(struct pool *pool, const struct tried *tried, uint64_t *again_ms)
+find_trial(struct pool *pool, const struct tried *tried, uint64_t now, uint64_t *again_ms)
 {
-	uint64_t now = clock_ms();
+	struct backend *next = NULL;
 	for (unsigned i = 0; pool->suspended && i < pool->count; i++) {
 		struct backend *backend = pool->members[i];
 		if (!backend_awaits_trial(backend) || tried_has(tried, i))
 			continue;
-		if (backend->trial_at_ms <= now)
-			return backend;
-		if (*again_ms == 0 || backend->trial_at_ms < *again_ms)
-			*again_ms = backend->trial_at_ms;
+		if (!next || backend->trial_at_ms < next->trial_at_ms)
+			next = backend;
 	}
-	return NULL;
+	if (next && next->trial_at_ms > now) {
+		*again_ms = next->trial_at_ms;
+		next = NULL;
+	}
+	return next;
 }
 
 static struct backend *
@@ -274,32 +276,49 @@ find_turn(struct pool *pool, const struct tried *tried, bool first)
 	return chosen < 0 ? NULL : pool->members[chosen];
 }
 
+static void
+take(struct backend *backend, bool trial, struct tried *tried, struct pick *pick)
+{
+	tried_add(tried, backend->slot);
+	backend->trial_running |= trial;
+	backend->refs++;
+	backend->active++;
+	*pick = (struct pick){
+		.backend = backend,
+		.slot = backend->slot,
+		.endpoint = {.addr = backend->address, .port = backend->port},
+		.trial = trial,
+	};
+}
+
 enum pick_result
 pool_pick(struct pool *pool, struct tried *tried, bool first, struct pick *pick, uint64_t *again_ms)
 {
 	enum pick_result result = PICK_DONE;
 	*again_ms = 0;
 	pthread_mutex_lock(&pool->mutex);
-	struct backend *backend = find_trial(pool, tried, again_ms);
+	struct backend *backend = find_trial(pool, tried, clock_ms(), again_ms);
 	bool trial = backend != NULL;
 	if (!backend && pool->cycle_len == 0)
 		result = PICK_NONE_UP;
 	else if (!backend && !(backend = find_turn(pool, tried, first)))
 		result = PICK_ALL_TRIED;
-	if (backend) {
-		tried_add(tried, backend->slot);
-		backend->trial_running |= trial;
-		backend->refs++;
-		backend->active++;
-		*pick = (struct pick){
-			.backend = backend,
-			.slot = backend->slot,
-			.endpoint = {.addr = backend->address, .port = backend->port},
-			.trial = trial,
-		};
-	}
+	if (backend)
+		take(backend, trial, tried, pick);
 	pthread_mutex_unlock(&pool->mutex);
 	return result;
+}
+
+bool
+pool_pick_early_trial(struct pool *pool, struct tried *tried, struct pick *pick)
+{
+	uint64_t never;
+	pthread_mutex_lock(&pool->mutex);
+	struct backend *backend = find_trial(pool, tried, UINT64_MAX, &never);
+	if (backend)
+		take(backend, true, tried, pick);
+	pthread_mutex_unlock(&pool->mutex);
+	return backend != NULL;
 }
 
 static void

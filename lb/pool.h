@@ -74,6 +74,10 @@ enum pick_result {
 enum pick_result pool_pick(
 	struct pool *pool, struct tried *tried, bool first, struct pick *pick, uint64_t *again_ms);
 
+/* For a session that would be refused otherwise: picks a backend that is out by its greetings
+ * before its trial is due. Returns whether there is one. */
+bool pool_pick_early_trial(struct pool *pool, struct tried *tried, struct pick *pick);
+
 enum attempt_outcome {
 	ATTEMPT_GREETED,   /* 220 */
 	ATTEMPT_FAILED,    /* the backend gave none: the first such attempt of a session */

@@ -4,39 +4,19 @@
  */
 #include "lb/pump.h"
 
+#include "lb/linger.h"
 #include "lb/session.h"
-#include "lb/worker.h"
 
-#include <stddef.h>
+#include <errno.h>
 
-enum {
-	LINGER_MS = 5000, /* for the other side to take its last bytes and leave */
-};
-
-static struct session *
-session_of_client(struct conn *client)
-{
-	return (struct session *)((char *)client - offsetof(struct session, client));
-}
-
-static struct session *
-session_of_backend(struct conn *backend)
-{
-	return (struct session *)((char *)backend - offsetof(struct session, backend));
-}
-
-/* After progress, or at a phase's start: the deadline for the next. Once a side is lost the other
- * has as long as ever to take what is queued for it, and then a moment to leave. */
+/* After progress, the deadline for the next. */
 static void
 touch(struct session *session)
 {
-	bool flushed = conn_is_flushed(&session->client) && conn_is_flushed(&session->backend);
-	session_set_deadline(session, session->phase == PHASE_FLUSH && flushed
-					      ? LINGER_MS
-					      : session->listener->idle_timeout_ms);
+	session_set_deadline(session, session->listener->idle_timeout_ms);
 }
 
-/* Closes once both peers have ended and have got everything. */
+/* Closes once both sides have ended and have got everything. */
 static void
 close_if_done(struct session *session)
 {
@@ -45,12 +25,25 @@ close_if_done(struct session *session)
 		session_close(session);
 }
 
-/* One side is lost. The other gets what was received before, and a bounded time to take it. */
+/* Once a side is lost the other has as long as ever to take what is queued for it, and then a
+ * moment to leave; nothing that it still says prolongs that. */
 static void
-lose_side(struct session *session, struct conn *lost)
+set_flush_deadline(struct session *session, const struct conn *other)
+{
+	if (conn_is_flushed(other))
+		session_set_deadline(session, LINGER_MS);
+	else
+		touch(session);
+}
+
+/* One side is lost. The other gets what was received before. error: an errno, 0 for none. */
+static void
+lose_side(struct session *session, struct conn *lost, int error)
 {
 	bool is_client = lost == &session->client;
 	struct conn *other = is_client ? &session->backend : &session->client;
+	if (error == ENOMEM)
+		session_decide(session, RESULT_ERROR, END_BALANCER);
 	session_decide(session, is_client ? RESULT_CLIENT_LOST : RESULT_BACKEND_LOST,
 		is_client ? END_CLIENT : END_BACKEND);
 	conn_close(lost);
@@ -60,7 +53,7 @@ lose_side(struct session *session, struct conn *lost)
 		return;
 	}
 	session_set_phase(session, PHASE_FLUSH);
-	touch(session);
+	set_flush_deadline(session, other);
 	conn_receive(other);
 }
 
@@ -68,20 +61,22 @@ static void
 pass_on(struct session *session, struct conn *from, struct conn *to, struct chunk *chunk)
 {
 	bool sent = conn_send(to, chunk);
+	if (session->phase == PHASE_FLUSH)
+		return;
 	touch(session);
-	if (to->broken && to->ended && session->phase == PHASE_PUMP)
-		lose_side(session, to);
+	if (to->broken && to->ended)
+		lose_side(session, to, 0);
 	else if (!sent)
 		conn_pause(from);
 }
 
-/* A FIN. From a peer that takes no more either it is the end of a lost connection. */
+/* A FIN. From a side that takes no more either it is the end of a lost connection. */
 static void
 end_side(struct session *session, struct conn *ended)
 {
 	bool is_client = ended == &session->client;
 	if (ended->broken) {
-		lose_side(session, ended);
+		lose_side(session, ended, 0);
 		return;
 	}
 	session_decide(session, RESULT_OK, is_client ? END_CLIENT : END_BACKEND);
@@ -89,13 +84,16 @@ end_side(struct session *session, struct conn *ended)
 	close_if_done(session);
 }
 
-/* All that waited for a side has gone to it: the other may send again. */
+/* All that waited for `to` has gone: `from` may send again, or the end goes on. */
 static void
-resume_other(struct session *session, struct conn *other)
+resume(struct session *session, struct conn *from, const struct conn *to)
 {
-	touch(session);
-	if (conn_is_open(other) && !other->ended)
-		conn_receive(other);
+	if (session->phase == PHASE_FLUSH)
+		set_flush_deadline(session, to);
+	else
+		touch(session);
+	if (conn_is_open(from) && !from->ended)
+		conn_receive(from);
 	close_if_done(session);
 }
 
@@ -116,15 +114,14 @@ client_ended(struct conn *conn)
 static void
 client_failed(struct conn *conn, int error)
 {
-	(void)error;
-	lose_side(session_of_client(conn), conn);
+	lose_side(session_of_client(conn), conn, error);
 }
 
 static void
 client_sent(struct conn *conn)
 {
 	struct session *session = session_of_client(conn);
-	resume_other(session, &session->backend);
+	resume(session, &session->backend, conn);
 }
 
 static const struct conn_events pump_client_events = {
@@ -151,15 +148,14 @@ backend_ended(struct conn *conn)
 static void
 backend_failed(struct conn *conn, int error)
 {
-	(void)error;
-	lose_side(session_of_backend(conn), conn);
+	lose_side(session_of_backend(conn), conn, error);
 }
 
 static void
 backend_sent(struct conn *conn)
 {
 	struct session *session = session_of_backend(conn);
-	resume_other(session, &session->client);
+	resume(session, &session->client, conn);
 }
 
 static const struct conn_events pump_backend_events = {
@@ -185,52 +181,6 @@ pump_start(struct session *session, struct chunk *greeting)
 	}
 	if (!flushed)
 		conn_pause(&session->backend);
-	conn_receive(&session->client);
-}
-
-/* Lingering: the client's bytes are dropped until it has gone. */
-
-static void
-linger_received(struct conn *conn, struct chunk *chunk)
-{
-	(void)conn;
-	chunk_put(chunk);
-}
-
-static void
-linger_ended(struct conn *conn)
-{
-	session_close(session_of_client(conn));
-}
-
-static void
-linger_failed(struct conn *conn, int error)
-{
-	(void)error;
-	session_close(session_of_client(conn));
-}
-
-static void
-linger_sent(struct conn *conn)
-{
-	(void)conn;
-}
-
-static const struct conn_events linger_client_events = {
-	.received = linger_received,
-	.ended = linger_ended,
-	.failed = linger_failed,
-	.sent = linger_sent,
-};
-
-void
-pump_linger(struct session *session)
-{
-	session->client.events = &linger_client_events;
-	conn_close(&session->backend);
-	conn_shutdown(&session->client);
-	session_set_phase(session, PHASE_FLUSH);
-	touch(session);
 	conn_receive(&session->client);
 }
 

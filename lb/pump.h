@@ -2,9 +2,6 @@
  * The pump: a session whose backend has greeted. Moves every byte both ways unchanged and in order,
  * holds a side back while the other can't take more, passes each FIN on behind the last byte before
  * it, and lets each side have what was sent to it before the end, whoever ends.
- *
- * Also the way out of a session that never got so far: the client is read and its bytes dropped
- * until it has gone, so that it gets our reply (a close with unread bytes would reset it).
  */
 #ifndef LB_PUMP_H
 #define LB_PUMP_H
@@ -14,10 +11,6 @@ struct session;
 
 /* Connects the two sides. greeting: what the backend has said so far, one chunk or two, taken. */
 void pump_start(struct session *session, struct chunk *greeting);
-
-/* Sends FIN to the client behind what is queued and waits for it to leave, for a bounded time. The
- * backend's conn is closed. */
-void pump_linger(struct session *session);
 
 /* The deadline passed, in one of the pump's phases. */
 void pump_timeout(struct session *session);

@@ -6,6 +6,7 @@
 
 #include "lb/clock.h"
 #include "lb/gate.h"
+#include "lb/linger.h"
 #include "lb/log.h"
 #include "lb/pump.h"
 #include "lb/wire/reply.h"
@@ -128,8 +129,7 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int ready)
 static void
 client_left(struct conn *conn)
 {
-	struct session *session =
-		(struct session *)((char *)conn - offsetof(struct session, client));
+	struct session *session = session_of_client(conn);
 	session_decide(session, RESULT_CLIENT_LOST, END_CLIENT);
 	session_close(session);
 }
@@ -204,6 +204,7 @@ session_begin(struct worker *worker, struct view *view, const struct listener_co
 	session->source = *source;
 	endpoint_from_sockaddr(&session->destination, (struct sockaddr *)&sa);
 	session->began_ms = clock_ms();
+	session->connect_ms = session->greeting_ms = LOG_NONE;
 	ev_init(&session->timer, on_timer);
 	session->timer.data = session;
 	conn_init(&session->client, worker_io(worker), &waiting_client_events);
@@ -249,7 +250,7 @@ session_refuse(struct session *session, enum session_result result, enum reply r
 		return;
 	}
 	session->bytes_out += len;
-	pump_linger(session);
+	linger_start(session);
 }
 
 static void
@@ -293,6 +294,8 @@ session_close(struct session *session)
 		gate_abandon(session);
 	if (session->has_room)
 		worker_give_room(session->worker);
+	if (session->lingers)
+		worker_give_linger(session->worker);
 	if (session->result != RESULT_DENIED)
 		log_session(session);
 	conn_close(&session->client);

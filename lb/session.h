@@ -20,6 +20,7 @@
 
 #include <ev.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct gate;
@@ -62,6 +63,7 @@ struct session {
 	struct session *next, *prev; /* among the worker's sessions */
 	enum phase phase;
 	bool has_room; /* counts among max_sessions: not those turned away */
+	bool lingers;  /* counted as such by the worker */
 	bool decided;  /* result and end stand */
 	enum session_result result;
 	enum session_end end;
@@ -73,17 +75,29 @@ struct session {
 	struct endpoint source;      /* the client */
 	struct endpoint destination; /* the address it called */
 	ev_timer timer;
-	uint64_t deadline_ms; /* by clock_ms; 0 = none */
+	uint64_t deadline_ms; /* by clock_ms */
 	uint64_t timer_ms;    /* when the timer will look at the deadline */
 	uint64_t id;
 	uint64_t began_ms;
 	uint64_t bytes_in;  /* from the client */
-	uint64_t bytes_out; /* to the client */
+	uint64_t bytes_out; /* for the client, taken from the backend or our own */
 	unsigned attempts;
 	unsigned queue_ms;
-	unsigned connect_ms;  /* of the attempt that succeeded */
-	unsigned greeting_ms; /* of the attempt that succeeded */
+	uint64_t connect_ms;  /* of the attempt that succeeded; LOG_NONE before */
+	uint64_t greeting_ms; /* likewise */
 };
+
+static inline struct session *
+session_of_client(struct conn *client)
+{
+	return (struct session *)((char *)client - offsetof(struct session, client));
+}
+
+static inline struct session *
+session_of_backend(struct conn *backend)
+{
+	return (struct session *)((char *)backend - offsetof(struct session, backend));
+}
 
 enum {
 	SESSION_ID_MAX = 17, /* 16 hexadecimal digits */

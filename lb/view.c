@@ -3,6 +3,7 @@
  */
 #include "lb/view.h"
 
+#include "lb/io/socket.h"
 #include "lb/log.h"
 #include "lb/session.h"
 #include "lb/worker.h"
@@ -177,8 +178,9 @@ view_retire(struct view *view, const struct view *next)
 		struct acceptor *acceptor = &view->acceptors[i];
 		if (has_acceptor(next, acceptor->fd))
 			continue;
-		while (accept_one(acceptor) == 0 || errno == ECONNABORTED)
-			;
+		for (int j = 0; j < SOCKET_BACKLOG; j++)
+			if (accept_one(acceptor) < 0 && errno != ECONNABORTED)
+				break;
 		close(acceptor->fd);
 	}
 	view_unref(view);

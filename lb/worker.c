@@ -22,6 +22,7 @@ struct worker {
 	struct view *view; /* the current one; NULL before the first and once stopped */
 	ev_prepare reaper;
 	uint64_t id_base, id_count;
+	unsigned lingering;
 	bool stopping;
 	struct session *first, *last; /* running, oldest first */
 	struct session *dead;
@@ -49,6 +50,21 @@ void
 worker_give_room(struct worker *worker)
 {
 	__atomic_sub_fetch(&worker->shared->sessions, 1, __ATOMIC_RELAXED);
+}
+
+bool
+worker_take_linger(struct worker *worker)
+{
+	if (worker->lingering == worker->shared->max_lingering)
+		return false;
+	worker->lingering++;
+	return true;
+}
+
+void
+worker_give_linger(struct worker *worker)
+{
+	worker->lingering--;
 }
 
 struct io *

@@ -16,9 +16,10 @@ struct worker;
 
 /* What all workers share. */
 struct worker_shared {
-	const char *hostname;  /* in our replies */
-	uint64_t max_sessions; /* over all workers; atomic */
-	uint64_t sessions;     /* that have room now; atomic */
+	const char *hostname;   /* in our replies */
+	uint64_t max_sessions;  /* over all workers; atomic */
+	unsigned max_lingering; /* clients, a worker */
+	uint64_t sessions;      /* that have room now; atomic */
 	/* Called from a worker's thread when it has stopped and can be joined. */
 	void (*on_stopped)(void *context);
 	void *context;
@@ -55,5 +56,9 @@ void worker_remove(struct worker *worker, struct session *session);  /* freed a 
 /* Counts one more session among all workers' max_sessions. False when there is no room for it. */
 bool worker_take_room(struct worker *worker);
 void worker_give_room(struct worker *worker);
+
+/* The same for one more client that lingers (linger.h), of this worker. */
+bool worker_take_linger(struct worker *worker);
+void worker_give_linger(struct worker *worker);
 
 #endif

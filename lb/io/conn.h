@@ -4,8 +4,8 @@
  * ends are told and kept in order. The session code does not know by which engine.
  *
  * A conn is part of its owner's memory and belongs to one worker's thread. Events are called from
- * that worker's loop, never from inside a call to a conn_* function but conn_send (see there). An
- * event may close the conn; its memory must stay until the loop's outermost callback has returned.
+ * that worker's loop, never from inside a call to a conn_* function. An event may close the conn;
+ * its memory must stay until the loop's outermost callback has returned.
  */
 #ifndef LB_IO_CONN_H
 #define LB_IO_CONN_H
@@ -24,13 +24,14 @@ struct conn_events {
 	void (*connected)(struct conn *conn, int error);
 	/* The next bytes. The chunk is the callee's. */
 	void (*received)(struct conn *conn, struct chunk *chunk);
-	/* The peer sent its FIN, behind all that was received. */
+	/* The other end sent its FIN, behind all that was received. */
 	void (*ended)(struct conn *conn);
 	/* Nothing more will be received: reset, or given up by TCP (an errno). */
 	void (*failed)(struct conn *conn, int error);
 	/* All that was queued by conn_send has gone to the kernel, or will never go. */
 	void (*sent)(struct conn *conn);
-	/* While conn_await_leave: the peer is gone without having sent a byte, or by a reset. */
+	/* While conn_await_leave: the other end is gone without having sent a byte, or by a
+	 * reset. */
 	void (*left)(struct conn *conn);
 };
 
@@ -70,10 +71,10 @@ int conn_connect(struct conn *conn, const struct endpoint *to);
 
 bool conn_is_open(const struct conn *conn);
 
-/* Watches for the peer's leaving without taking a byte from it. Ended by conn_receive. */
+/* Watches for the other end's leaving without taking a byte from it. Ended by conn_receive. */
 void conn_await_leave(struct conn *conn);
 
-/* The same question asked now, for a peer that has sent early data and can't be watched. */
+/* The same question asked now, for one that has sent early data and can't be watched. */
 bool conn_has_left(const struct conn *conn);
 
 /* Lets `received` come, or holds it back. */
@@ -85,8 +86,8 @@ void conn_pause(struct conn *conn);
 int conn_send_whole(struct conn *conn, const void *bytes, size_t len);
 
 /* Sends the chunk behind what is queued, and takes it. Returns true when nothing is left waiting;
- * otherwise `sent` follows. Sending to a peer that takes no more is no error: the bytes are
- * dropped, and the receiving side tells why. */
+ * otherwise `sent` follows. Sending to an end that takes no more is no error: the bytes are
+ * dropped, and the receiving side tells of the end. */
 bool conn_send(struct conn *conn, struct chunk *chunk);
 
 bool conn_is_flushed(const struct conn *conn);
@@ -94,7 +95,8 @@ bool conn_is_flushed(const struct conn *conn);
 /* Sends FIN behind what is queued. */
 void conn_shutdown(struct conn *conn);
 
-/* Closes now and drops what is queued. Nothing is told any more. Closed conns are ignored. */
+/* Closes now and drops what is queued. Nothing is told any more. A closed conn may be sent to, shut
+ * down and closed again, all without effect. */
 void conn_close(struct conn *conn);
 
 /* The same with a reset. */

@@ -150,6 +150,15 @@ drop_queue(struct conn *conn)
 	conn->queue_last = NULL;
 }
 
+/* The receiving side tells the end after this, behind what was received already. */
+static void
+give_up_sending(struct conn *conn)
+{
+	conn->broken = true;
+	drop_queue(conn);
+	shutdown(conn->fd, SHUT_RDWR);
+}
+
 /* Sends from the queue what the kernel takes. */
 static void
 flush(struct conn *conn)
@@ -162,8 +171,7 @@ flush(struct conn *conn)
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n < 0) {
-			conn->broken = true;
-			drop_queue(conn);
+			give_up_sending(conn);
 			return;
 		}
 		chunk->data += n;
@@ -256,7 +264,7 @@ finish_send(struct conn *conn)
 	conn->events->sent(conn);
 }
 
-/* Looks at what a peer did that should only wait, and takes nothing. With data in the way its FIN
+/* Looks at what one did that should only wait, and takes nothing. With data in the way its FIN
  * can't be seen, and a level-triggered watcher would spin: conn_has_left asks then. */
 static void
 peek(struct conn *conn)

@@ -12,9 +12,7 @@
 enum {
 	KEEPALIVE_IDLE_S = 60,
 	KEEPALIVE_INTERVAL_S = 15,
-	KEEPALIVE_COUNT = 4,
-	USER_TIMEOUT_MS = 120000,
-	BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
+	USER_TIMEOUT_MS = 300000,
 };
 
 static int
@@ -34,7 +32,6 @@ socket_new(const struct endpoint *to)
 		set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0 ||
 		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S) < 0 ||
 		set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S) < 0 ||
-		set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT) < 0 ||
 		set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS) < 0) {
 		int error = errno;
 		close(fd);
@@ -64,7 +61,7 @@ listen_one(const struct endpoint *at, bool first)
 		goto fail;
 	if (first && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0)
 		goto fail;
-	if (listen(fd, BACKLOG) < 0)
+	if (listen(fd, SOCKET_BACKLOG) < 0)
 		goto fail;
 	return fd;
 fail:;

@@ -2,9 +2,11 @@
  * The sockets under listeners and conns: made non-blocking and close-on-exec, with the options
  * that every TCP connection of ours has.
  *
- * TCP_NODELAY: replies go at once. Keepalive (after 60 s of silence, every 15 s, 4 times) and
- * TCP_USER_TIMEOUT (120 s) end a connection whose other side is dead. An accepted socket inherits
- * all of them from its listening socket.
+ * TCP_NODELAY: replies go at once. Keepalive (after 60 s of silence, every 15 s) and
+ * TCP_USER_TIMEOUT (300 s) end a connection whose other end is dead. The latter also ends one whose
+ * other end takes nothing for so long, so it must not be shorter than what RFC 5321 section 4.5.3.2
+ * gives a data block (3 minutes); it overrides a number of keepalive probes (tcp(7)). An accepted
+ * socket inherits all of them from its listening socket.
  */
 #ifndef LB_IO_SOCKET_H
 #define LB_IO_SOCKET_H
@@ -12,6 +14,10 @@
 #include "acl/addr.h"
 
 #include <stdbool.h>
+
+enum {
+	SOCKET_BACKLOG = 4096, /* of a listening socket; the kernel cuts it to net.core.somaxconn */
+};
 
 /* A socket for a connection to `to`. Returns a descriptor, or -1 with errno. */
 int socket_new(const struct endpoint *to);

@@ -95,10 +95,11 @@ def test_those_turned_away_take_no_room(start, relay):
 
 
 def test_descriptor_limit_decides_where_nothing_is_configured(start, relay):
-    """It has room for 36 sessions of two descriptors each, after what we need ourselves."""
+    """It has room for 31 sessions of two descriptors each, after what we need ourselves and for
+    those who only linger."""
     setup = Setup([relay(smtp(b"one"))], workers=1)
     balancer = start(setup, prefix=["prlimit", "--nofile=136:136"])
-    clients = [held_session(setup) for _ in range(36)]
+    clients = [held_session(setup) for _ in range(31)]
     turned_away(setup)
     assert not balancer.find("accept")
     assert not balancer.find("attempt")
@@ -108,7 +109,7 @@ def test_descriptor_limit_decides_where_nothing_is_configured(start, relay):
     turned_away(setup)
     for client in clients:
         client.quit()
-    balancer.wait("session", 37, result="ok")
+    balancer.wait("session", 32, result="ok")
 
 
 def test_no_descriptor_to_accept_with(start, relay):
@@ -202,3 +203,17 @@ def test_no_descriptor_to_connect_with_until_the_budget_ends(start, relay):
     balancer.wait("session", result="no_backend")
     set_descriptor_limit(balancer, 1024)
     assert setup.greeting() == b"220 one ESMTP"
+
+
+def test_strangers_who_stay_hold_few_descriptors(start, relay):
+    """Who is refused is given time to read why, but not all at once."""
+    setup = Setup([relay(smtp(b"one"))], workers=1, deny="127.0.0.66")
+    balancer = start(setup, prefix=["prlimit", "--nofile=136:136"])
+    before = len(os.listdir(f"/proc/{balancer.pid}/fd"))
+    strangers = [setup.connect("127.0.0.66") for _ in range(40)]
+    for stranger in strangers:
+        assert stranger.line().startswith(b"421 4.7.1 ")
+    assert len(os.listdir(f"/proc/{balancer.pid}/fd")) <= before + 10
+    assert setup.greeting() == b"220 one ESMTP"
+    for stranger in strangers:
+        stranger.close()

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from balancer import Setup
-from peers import DEADLINE, parse_proxy, reset, smtp
+from peers import DEADLINE, eventually, parse_proxy, reset, smtp
 
 
 def hold_silent(conn):
@@ -202,7 +202,7 @@ def test_our_reply_arrives_even_if_the_client_has_talked(start, relay):
 @pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_proxy_header_is_the_first_read_of_every_attempt(start, relay, version, host):
-    """Invariant 2: whole in one read, sent at connect, anew each attempt, and its own family."""
+    """Invariant 2: one write, sent at connect, anew each attempt, and its own family."""
     first, second = relay(), relay()
     setup = Setup([first, second], proxy=version)
     bind = f"[{host}]" if ":" in host else host
@@ -217,6 +217,7 @@ def test_proxy_header_is_the_first_read_of_every_attempt(start, relay, version, 
             assert source == client.sock.getsockname()[:2]
             assert destination == (host, setup.port)
             assert rest == b""
+            assert conn.segments() == 1
             if version == "v1":
                 assert data.startswith(b"PROXY TCP6 " if ":" in host else b"PROXY TCP4 ")
             conn.send(b"421 next\r\n" if one is first else b"220 yes\r\n")
@@ -276,3 +277,18 @@ def test_connect_timeout(start, relay):
     for filler in fillers:
         filler.close()
     full.close()
+
+
+def test_client_that_leaves_at_once_causes_no_bare_connection(start, relay):
+    """As a TCP check of something in front of us does: Postfix would log `haproxy read:`."""
+    firsts = []
+    one = relay(lambda conn: firsts.append(conn.sock.recv(536)))
+    setup = Setup([one])
+    balancer = start(setup)
+    for _ in range(300):
+        setup.connect().close()
+    balancer.wait("session", 300)
+    eventually(lambda: len(firsts) == one.accepted)
+    assert b"" not in firsts
+    for first in firsts:
+        parse_proxy(first)

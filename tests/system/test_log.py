@@ -24,7 +24,8 @@ SESSION_VALUES = {
     "id": r"[0-9a-f]{16}",
     "client": ENDPOINT,
     "backend_addr": ENDPOINT + "|-",
-    **dict.fromkeys(["attempts", "queue_ms", "connect_ms", "greeting_ms"], NUMBER),
+    **dict.fromkeys(["attempts", "queue_ms"], NUMBER),
+    **dict.fromkeys(["connect_ms", "greeting_ms"], NUMBER + "|-"),
     **dict.fromkeys(["duration_ms", "bytes_in", "bytes_out"], NUMBER),
 }
 

@@ -1,5 +1,6 @@
 """TERM and INT, the second instance, and starts that fail."""
 
+import contextlib
 import os
 import re
 import signal
@@ -320,3 +321,11 @@ def test_stopped_before_it_is_ready(tmp_path, number):
         finally:
             process.kill()
             os.close(pipe)
+
+
+def test_stopped_while_a_load_hangs(start, relay):
+    setup = Setup([relay(smtp(b"one"))])
+    balancer = start(setup)
+    with contextlib.suppress(BrokenPipeError), balancer.loading(setup.text()):
+        balancer.signal(signal.SIGINT)
+        assert balancer.exit_code() == 0

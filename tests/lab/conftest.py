@@ -1,0 +1,119 @@
+"""Fixtures: the lab is built once, the mailers run all the time, each test has its own balancer."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import topology
+from balancer import Balancer
+from load import Load
+from nginx import Nginx
+from postfix import DESTINATION, RELAY, SENDER, Inbox, Postfix
+
+FAILED = topology.CHECKOUT / "build" / "lab-failed"  # the logs of failed tests
+TAIL = 60
+
+
+class Lab:
+    def __init__(self, hosts, program):
+        self.hosts = hosts
+        self.sender = Postfix(hosts["sender"], SENDER)
+        self.relays = {name: Postfix(hosts[name], RELAY) for name in ("relay1", "relay2")}
+        self.nginx = {name: Nginx(hosts[name]) for name in self.relays}
+        self.inbox = Inbox(hosts["destination"])
+        self.destination = Postfix(hosts["destination"], DESTINATION)
+        self.stranger = hosts["stranger"]
+        self.balancer = Balancer(hosts["balancer"], program)
+        self.mailers = [self.sender, *self.relays.values(), self.destination]
+
+    def start(self):
+        """Starts what is not running: everything at first, later what a test left broken."""
+        starting = []
+        for mailer in self.mailers:
+            mailer.thaw()
+            if not mailer.is_running():
+                starting.append(mailer.host.spawn("postfix", "start", stderr=subprocess.DEVNULL))
+        for web in self.nginx.values():
+            if not web.is_running():
+                web.start()
+        for process in starting:
+            assert process.wait(60) == 0, " ".join(process.args)
+
+    def begin(self):
+        """Nothing of an earlier test is left in queues and logs."""
+        self.start()
+        for mailer in self.mailers:
+            if mailer.queue():
+                mailer.discard()
+            mailer.mark()
+
+    def restart_relays(self, **settings):
+        """Both at the same time, with these changes of main.cf."""
+        script = '[ $# = 0 ] || postconf "$@"; postfix stop; postfix start'
+        changes = [f"{key}={value}" for key, value in settings.items()]
+        restarting = [relay.host.spawn("sh", "-c", script, "restart", *changes,
+                                       stderr=subprocess.DEVNULL) for relay in self.relays.values()]
+        for process in restarting:
+            assert process.wait(60) == 0
+
+    def relay_lines(self):
+        return [line for relay in self.relays.values() for line in relay.lines()]
+
+    def logs(self):
+        """(name, lines) of everything that explains a failure."""
+        yield "smtplb.conf", self.balancer.config.read_text(encoding="utf-8").splitlines()
+        yield "smtplb.log", self.balancer.log.read_text(encoding="utf-8").splitlines()
+        for mailer in self.mailers:
+            yield f"{mailer.host.name}.mail.log", mailer.lines()
+            queue = [str(path) for path in mailer.queue()]
+            if queue:
+                yield f"{mailer.host.name}.queue", queue
+
+
+@pytest.fixture(scope="session")
+def built():
+    program = topology.CHECKOUT / os.environ["SMTPLB_BUILD"] / "smtplb"
+    lab = Lab(topology.build(os.environ["SMTPLB_PEERS"]), program)
+    lab.start()
+    return lab
+
+
+@pytest.fixture
+def lab(built):
+    built.begin()
+    yield built
+    status = built.balancer.stop()
+    assert status == 0, f"smtplb ended with {status}"
+
+
+@pytest.fixture
+def load(lab, request):
+    """Starts a load; its messages carry the test's name."""
+    started = []
+
+    def start(domain="mail.example"):
+        tag = f"{request.node.name.split('[')[0]}-{len(started)}-{os.urandom(3).hex()}"
+        started.append(Load(lab, tag, domain))
+        return started[-1]
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.stop()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    report = (yield).get_result()
+    lab = item.funcargs.get("lab")
+    if not report.failed or lab is None:
+        return
+    folder = FAILED / item.name.replace("/", "-")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, lines in lab.logs():
+        Path(folder, name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        text = "\n".join(lines[-TAIL:])
+        report.sections.append((f"{name} (whole: build/lab-failed/{folder.name})", text))

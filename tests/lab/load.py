@@ -1,0 +1,89 @@
+"""Mail that an application hands to the sender's own Postfix, steadily, while a test breaks things.
+
+Every message has a recipient of its own, so that the destination's maildir shows which arrived,
+and how often. The load never runs far ahead of delivery: it waits while the sender's queue is long,
+so it lasts for as long as a test needs it, whatever the machine's speed.
+"""
+
+import re
+from collections import Counter
+
+from topology import wait_until
+
+BATCH = 10
+BATCHES_MAX = 300
+
+# Sends batch after batch of messages until told to stop; says how many batches were accepted.
+LOOP = f"""
+batch=0
+while [ $batch -lt {BATCHES_MAX} ] && [ ! -e /tmp/$1.stop ]; do
+    if [ $(ls /var/spool/postfix/active | wc -l) -gt 40 ]; then
+        sleep 0.05
+        continue
+    fi
+    smtp-source -N -s 2 -m {BATCH} -f app@sender.example -t -$1-$batch@$2 127.0.0.1:25 || exit 1
+    batch=$((batch + 1))
+    echo $batch >/tmp/$1.sent
+done
+"""
+
+# A session that had been connected to a relay and lost it: the one thing that no balancer can hide.
+CUT = re.compile(
+    r"lost connection with balancer\S+ while (?!receiving the initial server greeting)")
+
+
+class Load:
+    def __init__(self, lab, tag, domain="mail.example"):
+        self.lab = lab
+        self.sender = lab.sender.host
+        self.tag = tag
+        self.domain = domain
+        self.process = self.sender.spawn("sh", "-c", LOOP, "load", tag, domain)
+
+    def sent(self):
+        path = self.sender.path("tmp", self.tag + ".sent")
+        return int(path.read_text(encoding="ascii") or 0) * BATCH if path.exists() else 0
+
+    def arrived(self):
+        return [message for message in self.lab.inbox.arrived() if f"-{self.tag}-" in message[0]]
+
+    def wait_for_more(self, count):
+        """Until so many more messages than now have arrived."""
+        goal = len(self.arrived()) + count
+        wait_until(lambda: len(self.arrived()) >= goal or self.process.poll() is not None,
+                   f"{count} more messages")
+        assert len(self.arrived()) >= goal, "the load ended too early"
+
+    def stop(self):
+        self.sender.path("tmp", self.tag + ".stop").touch()
+        assert self.process.wait(30) == 0, "smtp-source failed"
+
+    def wait_until_all_arrived(self, retry=False):
+        """Until all queues are empty, so that nothing can arrive any more."""
+        for mailer in self.lab.mailers:
+            mailer.wait_until_empty(retry)
+
+    def duplicates(self, resent=True):
+        """Recipients that got their message more than once. Without resent those are left out that
+        one relay took once and sent on twice: a relay that dies in between does that."""
+        messages = self.arrived() if resent else set(self.arrived())
+        counts = Counter(recipient for recipient, _ in messages)
+        return {recipient for recipient, count in counts.items() if count > 1}
+
+    def missing(self):
+        batches = self.sent() // BATCH
+        wanted = {f"{number}-{self.tag}-{batch}@{self.domain}"
+                  for batch in range(batches) for number in range(1, BATCH + 1)}
+        return wanted - {recipient for recipient, _ in self.arrived()}
+
+    def deferrals(self):
+        """(recipient, reason) of every attempt of the sender's that was not `sent`."""
+        return [(recipient, text) for recipient, status, text in self.lab.sender.deliveries()
+                if status != "sent"]
+
+    def assert_exactly_once(self):
+        """All arrived, none twice, and the sender was never put off."""
+        wait_until(lambda: self.deferrals() or not self.lab.sender.queue(), "sender: queue empty")
+        assert not self.deferrals()
+        self.wait_until_all_arrived()
+        assert self.sent() and not self.missing() and not self.duplicates()
