@@ -216,7 +216,7 @@ wait_in_queue(struct session *session, uint64_t again_ms)
 	uint64_t wait_ms = ms_until(gate->queue_began_ms + gate->conf->queue_timeout_ms);
 	if (gate->budget_ends_ms)
 		wait_ms = min_ms(wait_ms, ms_until(gate->budget_ends_ms));
-	if (wait_ms == 0) {
+	if (wait_ms == 0 || gate->had_last_chance) {
 		session_refuse(session, RESULT_NO_BACKEND, REPLY_NO_BACKEND);
 		return;
 	}
@@ -239,6 +239,7 @@ take_last_chance(struct session *session)
 	gate->had_last_chance = true;
 	if (!pool_pick_early_trial(gate->pool, &gate->tried, &gate->pick))
 		return -1;
+	leave_queue(session);
 	begin_budget(gate);
 	return begin_attempt(session);
 }

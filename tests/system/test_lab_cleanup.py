@@ -63,7 +63,9 @@ def traces():
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_nothing_is_left(number):
-    lab = subprocess.Popen([CONTAIN, "sh", "-c", INSIDE], stdout=subprocess.PIPE, text=True)
+    # Whoever runs the tests may ignore a signal (nohup), and a shell can't undo that.
+    argv = ["env", "--default-signal=HUP,INT,TERM", CONTAIN, "sh", "-c", INSIDE]
+    lab = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     try:
         assert lab.stdout.readline() == "ready\n"
         inside = descendants(lab.pid)

@@ -450,3 +450,4 @@ def test_the_last_chance_of_a_session_that_waited(start, relay):
     one.serve = smtp(b"back")
     assert setup.greeting() == b"220 back ESMTP"
     balancer.wait("health", backend="relay1", to="up", cause="greetings")
+    assert int(balancer.wait("session", result="ok")["queue_ms"]) > 0
