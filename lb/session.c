@@ -5,6 +5,7 @@
 #include "lb/session.h"
 
 #include "lb/clock.h"
+#include "lb/denials.h"
 #include "lb/gate.h"
 #include "lb/linger.h"
 #include "lb/log.h"
@@ -45,13 +46,6 @@ static const char *const end_names[] = {
 	[END_CLIENT] = "client",
 	[END_BACKEND] = "backend",
 	[END_BALANCER] = "balancer",
-};
-
-static const char *const action_names[] = {
-	[ON_DENY_421] = "421",
-	[ON_DENY_554] = "554",
-	[ON_DENY_RESET] = "reset",
-	[ON_DENY_DROP] = "drop",
 };
 
 const char *
@@ -141,18 +135,8 @@ static const struct conn_events waiting_client_events = {
 static void
 deny(struct session *session, const struct verdict *verdict)
 {
-	char rule[512];
-	char id[SESSION_ID_MAX];
-	enum on_deny action = session->listener->on_deny;
-	struct log_line line;
-	log_begin(&line, LOG_LEVEL_INFO, "denied");
-	log_text(&line, "id", session_id_format(session, id));
-	log_text(&line, "listener", session->listener->name);
-	log_endpoint(&line, "client", &session->source);
-	log_text(&line, "rule", verdict_format(verdict, rule, sizeof(rule)));
-	log_text(&line, "action", action_names[action]);
-	log_end(&line);
-	switch (action) {
+	denials_add(worker_denials(session->worker), session, verdict);
+	switch (session->listener->on_deny) {
 	case ON_DENY_421:
 		session_refuse(session, RESULT_DENIED, REPLY_DENIED_421);
 		break;

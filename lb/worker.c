@@ -4,6 +4,7 @@
  */
 #include "lb/worker.h"
 
+#include "lb/denials.h"
 #include "lb/session.h"
 #include "lb/view.h"
 
@@ -19,6 +20,7 @@ struct worker {
 	bool started;
 	struct ev_loop *loop;
 	struct io io;
+	struct denials denials;
 	struct view *view; /* the current one; NULL before the first and once stopped */
 	ev_prepare reaper;
 	uint64_t id_base, id_count;
@@ -71,6 +73,12 @@ struct io *
 worker_io(struct worker *worker)
 {
 	return &worker->io;
+}
+
+struct denials *
+worker_denials(struct worker *worker)
+{
+	return &worker->denials;
 }
 
 unsigned
@@ -263,6 +271,7 @@ worker_new(struct worker_shared *shared, unsigned index)
 	pthread_mutex_init(&worker->mutex, NULL);
 	pthread_cond_init(&worker->installed, NULL);
 	io_init(&worker->io, worker->loop);
+	denials_init(&worker->denials, worker->loop, &shared->denials);
 	ev_async_init(&worker->wake, on_wake);
 	worker->wake.data = worker;
 	ev_async_start(worker->loop, &worker->wake);
@@ -277,6 +286,7 @@ run(void *argument)
 {
 	struct worker *worker = argument;
 	ev_run(worker->loop, 0);
+	denials_fini(&worker->denials);
 	worker->shared->on_stopped(worker->shared->context);
 	return NULL;
 }

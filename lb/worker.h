@@ -10,6 +10,7 @@
 #include <ev.h>
 #include <stdint.h>
 
+struct denials;
 struct session;
 struct view;
 struct worker;
@@ -20,6 +21,7 @@ struct worker_shared {
 	uint64_t max_sessions;  /* over all workers; atomic */
 	unsigned max_lingering; /* clients, a worker */
 	uint64_t sessions;      /* that have room now; atomic */
+	uint64_t denials;       /* their quota (denials.h); atomic */
 	/* Called from a worker's thread when it has stopped and can be joined. */
 	void (*on_stopped)(void *context);
 	void *context;
@@ -48,6 +50,7 @@ void worker_cut(struct worker *worker);
 /* For its sessions, in its thread. */
 
 struct io *worker_io(struct worker *worker);
+struct denials *worker_denials(struct worker *worker);
 unsigned worker_index(const struct worker *worker); /* from 0 */
 const char *worker_hostname(const struct worker *worker);
 uint64_t worker_add(struct worker *worker, struct session *session); /* returns the session's id */

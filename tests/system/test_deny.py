@@ -4,7 +4,7 @@ import socket
 
 import pytest
 from balancer import Crowd, Setup
-from peers import Conn, connect, smtp
+from peers import Conn, connect, eventually, smtp
 
 STRANGER = "127.0.0.66"
 FRIEND = "127.0.0.10"
@@ -218,3 +218,18 @@ def test_reloads_under_load_let_no_denied_client_through(start, relay):
     assert {line[:3] for line in strangers.lines} == {b"421"}
     assert {line[:3] for line in friends.lines} == {b"220"}
     assert STRANGER not in {source[0] for source, _ in headers}
+
+
+def test_denials_are_summed_up_under_a_scan(start, relay):
+    """Ten lines a second; the rest only counts, and nobody is lost count of."""
+    setup = Setup([relay()], deny=STRANGER)
+    balancer = start(setup)
+    for _ in range(300):
+        assert setup.greeting(STRANGER).startswith(b"421 4.7.1 ")
+    balancer.stop()
+    eventually(lambda: balancer.closed)
+    lines = balancer.find("denied")
+    summed = [event for event in lines if "count" in event]
+    assert summed
+    assert len(lines) - len(summed) + sum(int(event["count"]) for event in summed) == 300
+    assert all(event["client"] == "-" for event in summed)

@@ -1,0 +1,103 @@
+/*
+ * Denied clients in the log. Worker's thread, but for the quota, which all workers share.
+ */
+#include "lb/denials.h"
+
+#include "lb/clock.h"
+#include "lb/log.h"
+#include "lb/session.h"
+
+#include <stdbool.h>
+
+enum {
+	LINES_A_SECOND = 10,
+	TOLD_BITS = 8, /* of the quota's word; the rest is the second */
+};
+
+static const double SUMMARY_S = 1;
+
+static const char *const action_names[] = {
+	[ON_DENY_421] = "421",
+	[ON_DENY_554] = "554",
+	[ON_DENY_RESET] = "reset",
+	[ON_DENY_DROP] = "drop",
+};
+
+/* Takes one of this second's lines, if there is one left. */
+static bool
+take_line(uint64_t *quota)
+{
+	uint64_t second = clock_ms() / 1000;
+	uint64_t before = __atomic_load_n(quota, __ATOMIC_RELAXED);
+	uint64_t after;
+	do {
+		bool same = before >> TOLD_BITS == second;
+		uint64_t told = same ? before & ((1 << TOLD_BITS) - 1) : 0;
+		if (told == LINES_A_SECOND)
+			return false;
+		after = second << TOLD_BITS | (told + 1);
+	} while (!__atomic_compare_exchange_n(
+		quota, &before, after, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
+}
+
+static void
+sum_up(struct denials *denials)
+{
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_INFO, "denied");
+	log_text(&line, "id", NULL);
+	log_text(&line, "listener", NULL);
+	log_text(&line, "client", NULL);
+	log_text(&line, "rule", NULL);
+	log_text(&line, "action", NULL);
+	log_number(&line, "count", denials->untold);
+	log_end(&line);
+	denials->untold = 0;
+}
+
+static void
+on_summary(struct ev_loop *loop, ev_timer *timer, int ready)
+{
+	(void)loop;
+	(void)ready;
+	sum_up(timer->data);
+}
+
+void
+denials_init(struct denials *denials, struct ev_loop *loop, uint64_t *quota)
+{
+	*denials = (struct denials){.loop = loop, .quota = quota};
+	ev_init(&denials->summary, on_summary);
+	denials->summary.data = denials;
+}
+
+void
+denials_fini(struct denials *denials)
+{
+	ev_timer_stop(denials->loop, &denials->summary);
+	if (denials->untold > 0)
+		sum_up(denials);
+}
+
+void
+denials_add(struct denials *denials, const struct session *session, const struct verdict *verdict)
+{
+	if (!take_line(denials->quota)) {
+		if (denials->untold++ > 0)
+			return;
+		ev_timer_set(&denials->summary, SUMMARY_S, 0);
+		ev_timer_start(denials->loop, &denials->summary);
+		return;
+	}
+	char rule[512];
+	char id[SESSION_ID_MAX];
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_INFO, "denied");
+	log_text(&line, "id", session_id_format(session, id));
+	log_text(&line, "listener", session->listener->name);
+	log_endpoint(&line, "client", &session->source);
+	log_text(&line, "rule", verdict_format(verdict, rule, sizeof(rule)));
+	log_text(&line, "action", action_names[session->listener->on_deny]);
+	log_end(&line);
+}
