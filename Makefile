@@ -48,7 +48,6 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 SOURCES := $(LIB_SRC) lb/main.c $(SINK_SRC) $(UNIT_SRC) $(FUZZ_SRC) tests/fuzz/replay.c
 HEADERS := $(wildcard */*.h */*/*.h)
-PYTHON_SRC := tests/system tests/lab tests/peers bench
 
 LIB := $(B)/libsmtplb.a
 UNITS := $(UNIT_SRC:%.c=$(B)/%)

@@ -117,7 +117,8 @@ void session_set_deadline(struct session *session, uint64_t after_ms);
 /* The worker saw a backend become usable: a session in PHASE_QUEUE looks again. */
 void session_look_again(struct session *session);
 
-/* Says why the session ends. The first reason stands. */
+/* Says why the session ends. The first reason stands, but for an end that was taken for orderly
+ * until bytes for the backend had to be dropped: RESULT_OK gives way to RESULT_BACKEND_LOST. */
 void session_decide(struct session *session, enum session_result result, enum session_end end);
 
 /* Decides, gives the client a reply of ours and leaves, with the client still read until it has

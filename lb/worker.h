@@ -31,8 +31,9 @@ struct worker_shared {
 
 struct worker *worker_new(struct worker_shared *shared, unsigned index); /* NULL: errno says why */
 int worker_start(struct worker *worker);                                 /* 0, or -1 with errno */
-void worker_free(
-	struct worker *worker); /* joins it, if it was started; it must have been stopped */
+
+/* Joins it, if it was started; it must have been stopped. */
+void worker_free(struct worker *worker);
 
 /* Accept under this view, and no more under the one before: not even a client that comes when this
  * has returned and finds the worker busy. For a worker that runs. Takes the view. */

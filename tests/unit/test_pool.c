@@ -89,6 +89,21 @@ probe(struct fixture *fixture, struct pool *pool, size_t slot, bool up)
 	pool_probed(pool, conf->name, &conf->address, up, "a test");
 }
 
+/* By its greetings: the pool's only backend. */
+static void
+take_out(struct pool *pool)
+{
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pick(pool, ATTEMPT_FAILED), 0);
+}
+
+static void
+make_trial_due(struct fixture *fixture, struct pool *pool)
+{
+	probe(fixture, pool, 0, false);
+	probe(fixture, pool, 0, true);
+}
+
 struct picker {
 	struct pool *pool;
 	unsigned times[MEMBERS_MAX];
@@ -256,12 +271,10 @@ START_TEST(test_trial_brings_a_backend_back)
 	struct tried tried = {0}, other = {0};
 	struct pick trial, none;
 	uint64_t again_ms;
-	for (int i = 0; i < 3; i++)
-		pick(pool, ATTEMPT_FAILED);
+	take_out(pool);
 	ck_assert_int_eq(pool_pick(pool, &tried, true, &trial, &again_ms), PICK_NONE_UP);
 	ck_assert_uint_gt(again_ms, clock_ms());
-	probe(&fixture, pool, 0, false);
-	probe(&fixture, pool, 0, true);
+	make_trial_due(&fixture, pool);
 	unsigned told = fixture.told_usable;
 	ck_assert_int_eq(pool_pick(pool, &tried, true, &trial, &again_ms), PICK_DONE);
 	ck_assert(trial.trial);
@@ -278,10 +291,8 @@ START_TEST(test_failed_trial_is_postponed)
 {
 	struct fixture fixture;
 	struct pool *pool = begin(&fixture, 1, NULL);
-	for (int i = 0; i < 3; i++)
-		pick(pool, ATTEMPT_FAILED);
-	probe(&fixture, pool, 0, false);
-	probe(&fixture, pool, 0, true);
+	take_out(pool);
+	make_trial_due(&fixture, pool);
 	ck_assert_int_eq(pick(pool, ATTEMPT_REPEATED), 0);
 	struct tried tried = {0};
 	struct pick none;
@@ -297,10 +308,8 @@ START_TEST(test_abandoned_trial_is_due_in_a_moment)
 {
 	struct fixture fixture;
 	struct pool *pool = begin(&fixture, 1, NULL);
-	for (int i = 0; i < 3; i++)
-		pick(pool, ATTEMPT_FAILED);
-	probe(&fixture, pool, 0, false);
-	probe(&fixture, pool, 0, true);
+	take_out(pool);
+	make_trial_due(&fixture, pool);
 	ck_assert_int_eq(pick(pool, ATTEMPT_ABANDONED), 0);
 	struct tried tried = {0};
 	struct pick none;
