@@ -26,6 +26,7 @@ struct acl {
 	char **files; /* a rule holds the index */
 	size_t file_count;
 	size_t file_capacity;
+	struct sources *sources; /* until the seal; may be NULL */
 };
 
 struct acl *
@@ -56,6 +57,12 @@ const char *
 acl_name(const struct acl *acl)
 {
 	return acl->name;
+}
+
+void
+acl_record(struct acl *acl, struct sources *sources)
+{
+	acl->sources = sources;
 }
 
 /* Rules come file by file, so the one asked for is nearly always the last. */
@@ -134,7 +141,8 @@ acl_add_item(struct acl *acl, enum acl_action action, const char *item, const ch
 	else if (item[scheme + 1] == '\0')
 		report_error(report, file, line, "file: names no file; write file:PATH");
 	else
-		list_load(item + scheme + 1, action, file, line, add_listed, acl, report);
+		list_load(LIST_MYNETWORKS, item + scheme + 1, action, file, line, add_listed, acl,
+			acl->sources, report);
 	if (report->errors != errors) {
 		acl->refused = true;
 		prefix_table_rewind(&acl->table, mark);
@@ -175,6 +183,7 @@ acl_seal(struct acl *acl, struct report *report)
 	size_t errors = report->errors;
 	prefix_table_seal(&acl->table);
 	acl->sealed = true;
+	acl->sources = NULL;
 	if (!acl->open)
 		guard(acl, report);
 	return acl->refused || report->errors != errors ? -1 : 0;

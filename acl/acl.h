@@ -12,6 +12,7 @@
 
 #include "acl/addr.h"
 #include "acl/report.h"
+#include "acl/sources.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,6 +44,9 @@ struct acl *acl_new(const char *name, const char *file, unsigned line, bool open
 void acl_free(struct acl *acl);
 
 const char *acl_name(const struct acl *acl);
+
+/* Notes in sources, until the seal, each file that is read for it. */
+void acl_record(struct acl *acl, struct sources *sources);
 
 void acl_add(struct acl *acl, const struct acl_rule *rule);
 

@@ -32,6 +32,7 @@ struct list {
 	const char *current; /* the file being parsed */
 	void (*add)(void *context, const struct acl_rule *rule);
 	void *context;
+	struct sources *sources; /* may be NULL */
 	struct report *report;
 };
 
@@ -155,6 +156,8 @@ list_read(struct list *list, const char *path, enum acl_action action, const cha
 	if (list->depth == LIST_DEPTH_MAX)
 		goto fail;
 	int fd = open_regular(path, &st, &why);
+	if (list->sources)
+		sources_add(list->sources, path, fd < 0 ? NULL : &st);
 	if (fd < 0)
 		goto fail;
 	if (was_met(list, &st, action, file, line)) {
@@ -178,11 +181,15 @@ fail:
 }
 
 void
-list_load(const char *path, enum acl_action action, const char *file, unsigned line,
-	void (*add)(void *context, const struct acl_rule *rule), void *context,
-	struct report *report)
+list_load(enum list_format format, const char *path, enum acl_action action, const char *file,
+	unsigned line, void (*add)(void *context, const struct acl_rule *rule), void *context,
+	struct sources *sources, struct report *report)
 {
-	struct list list = {.add = add, .context = context, .report = report};
+	struct list list = {.add = add, .context = context, .sources = sources, .report = report};
+	if (format == LIST_CIDR) {
+		report_error(report, file, line, "cidr tables are not available yet");
+		return;
+	}
 	list_read(&list, path, action, file, line);
 	for (size_t i = 0; i < list.count; i++)
 		free(list.files[i].path);

@@ -26,13 +26,14 @@ check_is_plain(const char *text, size_t max)
 }
 
 static struct acl *
-check_acl(const struct load *load, cfg_t *section)
+check_acl(const struct load *load, cfg_t *section, struct sources *sources)
 {
 	char *name = value_name(load, section);
 	struct value open = value_get(section, "open");
 	struct acl *acl =
 		acl_new(name, load->file, grammar_section_line(section), value_yes(load, &open));
 	free(name);
+	acl_record(acl, sources);
 	static const struct {
 		const char *key;
 		enum acl_action action;
@@ -54,8 +55,8 @@ check_acls(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 	size_t count = cfg_size(top, "acl");
 	snapshot->acls = mem_new(count, sizeof(struct acl *));
 	for (; snapshot->acl_count < count; snapshot->acl_count++) {
-		struct acl *acl =
-			check_acl(load, cfg_getnsec(top, "acl", (unsigned)snapshot->acl_count));
+		struct acl *acl = check_acl(load,
+			cfg_getnsec(top, "acl", (unsigned)snapshot->acl_count), &snapshot->sources);
 		snapshot->acls[snapshot->acl_count] = acl;
 		if (load->whole)
 			acl_seal(acl, load->report);

@@ -8,6 +8,7 @@
 
 enum {
 	HTTP_PORT = 80,
+	OWN_PORT = 0, /* the backend's */
 	PORT_MAX = 65535,
 	INTERVAL_MIN_MS = 10, /* below that probing is all that the machine does */
 	COUNT_MAX = 1000,
@@ -111,15 +112,17 @@ check_health(const struct load *load, cfg_t *section, struct check_conf *check)
 	static const struct choice types[] = {
 		{.name = "http", .value = CHECK_HTTP},
 		{.name = "none", .value = CHECK_NONE},
+		{.name = "tcp", .value = CHECK_TCP},
+		{.name = "smtp", .value = CHECK_SMTP},
 		{.name = "https", .refused = true},
-		{.name = "tcp", .refused = true},
-		{.name = "smtp", .refused = true},
 		{.name = NULL},
 	};
 	struct value type = value_get(section, "type");
 	check->type = (enum check_type)value_choice(load, &type, types);
 	struct value port = value_get(section, "port");
-	check->port = port.text ? (uint16_t)value_number(load, &port, 1, PORT_MAX) : HTTP_PORT;
+	check->port = check->type == CHECK_HTTP ? HTTP_PORT : OWN_PORT;
+	if (port.text)
+		check->port = (uint16_t)value_number(load, &port, 1, PORT_MAX);
 	check->path = read_path(load, section);
 	check->host = read_host(load, section);
 	read_status(load, section, check);

@@ -149,6 +149,23 @@ refuse_count(const struct load *load, cfg_t *limits, const char *key)
 		value_refuse(load, &value, "0");
 }
 
+/* Sources that we believe what they say of their clients. */
+static void
+read_accept_proxy(const struct load *load, cfg_t *section, struct listener_conf *listener)
+{
+	size_t count = value_count(section, "accept_proxy");
+	listener->accept_proxy = mem_new(count, sizeof(*listener->accept_proxy));
+	for (; listener->accept_proxy_count < count; listener->accept_proxy_count++) {
+		size_t i = listener->accept_proxy_count;
+		struct value value = value_at(section, "accept_proxy", i);
+		char why[PREFIX_WHY_MAX];
+		if (prefix_parse(&listener->accept_proxy[i], value.text, why) < 0)
+			value_error(load, &value,
+				"%s; give the addresses or networks of the balancers in front",
+				why);
+	}
+}
+
 static void
 refuse_list(const struct load *load, cfg_t *section, const char *key)
 {
@@ -169,9 +186,6 @@ refuse_later(const struct load *load, cfg_t *section)
 		{.name = "implicit", .refused = true},
 		{.name = NULL},
 	};
-	refuse_list(load, section, "accept_proxy");
-	struct value proxy_timeout = value_get(section, "proxy_timeout");
-	value_duration(load, &proxy_timeout, 1, HOUR_MS);
 	cfg_t *limits = cfg_getsec(section, "limits");
 	refuse_count(load, limits, "sessions");
 	refuse_count(load, limits, "sessions_per_client");
@@ -203,5 +217,8 @@ check_listener(const struct load *load, cfg_t *section, const struct snapshot *s
 	listener->on_deny = (enum on_deny)value_choice(load, &on_deny, denials);
 	struct value idle = value_get(section, "idle_timeout");
 	listener->idle_timeout_ms = value_duration(load, &idle, 1, DAY_MS);
+	read_accept_proxy(load, section, listener);
+	struct value proxy_timeout = value_get(section, "proxy_timeout");
+	listener->proxy_timeout_ms = value_duration(load, &proxy_timeout, 1, HOUR_MS);
 	refuse_later(load, section);
 }

@@ -72,10 +72,9 @@ check_backend(const struct load *load, cfg_t *section, struct backend_conf *back
 	struct value weight = value_get(section, "weight");
 	backend->weight = (unsigned)value_number(load, &weight, 1, WEIGHT_MAX);
 	struct value max_sessions = value_get(section, "max_sessions");
-	if (value_number(load, &max_sessions, 0, SESSIONS_MAX))
-		value_refuse(load, &max_sessions, "0");
+	backend->max_sessions = (unsigned)value_number(load, &max_sessions, 0, SESSIONS_MAX);
 	struct value backup = value_get(section, "backup");
-	value_choice(load, &backup, only_no);
+	backend->backup = value_yes(load, &backup);
 }
 
 /* Two names for one relay: it gets twice the share, and there is one relay less than it looks. */
@@ -132,23 +131,12 @@ refuse_text(const struct load *load, cfg_t *section, const char *key)
 static void
 refuse_later(const struct load *load, cfg_t *section)
 {
-	static const struct choice balances[] = {
-		{.name = "roundrobin"},
-		{.name = "leastconn", .refused = true},
-		{.name = "source", .refused = true},
-		{.name = NULL},
-	};
 	static const struct choice tls_modes[] = {
 		{.name = "off"},
 		{.name = "starttls", .refused = true},
 		{.name = "implicit", .refused = true},
 		{.name = NULL},
 	};
-	struct value balance = value_get(section, "balance");
-	value_choice(load, &balance, balances);
-	refuse_text(load, section, "source_address");
-	struct value fail_open = value_get(section, "fail_open");
-	value_choice(load, &fail_open, only_no);
 	struct value messages = value_get(section, "rebalance_messages");
 	if (value_number(load, &messages, 0, MESSAGES_MAX))
 		value_refuse(load, &messages, "0");
@@ -165,6 +153,33 @@ refuse_later(const struct load *load, cfg_t *section)
 	value_choice(load, &proxy_tlv, only_no);
 }
 
+/* The address from which all backends are reached. */
+static void
+read_source_address(const struct load *load, cfg_t *section, struct pool_conf *pool)
+{
+	struct value value = value_get(section, "source_address");
+	struct addr *source = &pool->source_address;
+	if (!*value.text)
+		return;
+	if (addr_parse(source, value.text) < 0 || addr_equal(source, &addr_any_v4) ||
+		addr_equal(source, &addr_any_v6)) {
+		value_error(load, &value,
+			"is no address of this machine; write one of its addresses, as in "
+			"source_address = 10.0.0.5, or \"\" to let the routes choose");
+		*source = (struct addr){.family = ADDR_NONE};
+		return;
+	}
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		const struct backend_conf *backend = &pool->backends[i];
+		if (backend->address.family != ADDR_NONE &&
+			backend->address.family != source->family)
+			value_error(load, &value,
+				"can't reach backend `%s` (line %u), which is of the other address "
+				"family; put it into a pool of its own",
+				backend->name, backend->line);
+	}
+}
+
 void
 check_pool(const struct load *load, cfg_t *section, struct pool_conf *pool)
 {
@@ -174,8 +189,16 @@ check_pool(const struct load *load, cfg_t *section, struct pool_conf *pool)
 		{.name = "off", .value = PROXY_OFF},
 		{.name = NULL},
 	};
+	static const struct choice balances[] = {
+		{.name = "roundrobin", .value = BALANCE_ROUNDROBIN},
+		{.name = "leastconn", .value = BALANCE_LEASTCONN},
+		{.name = "source", .value = BALANCE_SOURCE},
+		{.name = NULL},
+	};
 	pool->name = value_name(load, section);
 	pool->line = grammar_section_line(section);
+	struct value balance = value_get(section, "balance");
+	pool->balance = (enum balance)value_choice(load, &balance, balances);
 	struct value proxy = value_require(load, section, "proxy_protocol", "v2 (or v1, or off)");
 	if (proxy.line)
 		pool->proxy = (enum proxy_version)value_choice(load, &proxy, versions);
@@ -189,7 +212,10 @@ check_pool(const struct load *load, cfg_t *section, struct pool_conf *pool)
 	pool->greeting_retry_ms = value_duration(load, &retry, 0, HOUR_MS);
 	struct value queue = value_get(section, "queue_timeout");
 	pool->queue_timeout_ms = value_duration(load, &queue, 0, HOUR_MS);
+	struct value fail_open = value_get(section, "fail_open");
+	pool->fail_open = value_yes(load, &fail_open);
 	refuse_later(load, section);
 	check_health(load, cfg_getsec(section, "health"), &pool->check);
 	check_backends(load, section, pool);
+	read_source_address(load, section, pool);
 }

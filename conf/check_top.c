@@ -69,17 +69,17 @@ read_user(const struct load *load, cfg_t *top)
 	return mem_text(value.text);
 }
 
-static enum log_level
-check_log(const struct load *load, cfg_t *log)
+static void
+check_log(const struct load *load, cfg_t *log, struct snapshot *snapshot)
 {
 	static const struct choice targets[] = {
-		{.name = "stderr"},
-		{.name = "syslog", .refused = true},
+		{.name = "stderr", .value = LOG_STDERR},
+		{.name = "syslog", .value = LOG_SYSLOG},
 		{.name = NULL},
 	};
 	static const struct choice formats[] = {
-		{.name = "logfmt"},
-		{.name = "json", .refused = true},
+		{.name = "logfmt", .value = LOG_LOGFMT},
+		{.name = "json", .value = LOG_JSON},
 		{.name = "elb", .refused = true},
 		{.name = NULL},
 	};
@@ -93,9 +93,9 @@ check_log(const struct load *load, cfg_t *log)
 	struct value target = value_get(log, "target");
 	struct value format = value_get(log, "format");
 	struct value level = value_get(log, "level");
-	value_choice(load, &target, targets);
-	value_choice(load, &format, formats);
-	return (enum log_level)value_choice(load, &level, levels);
+	snapshot->log_target = (enum log_target)value_choice(load, &target, targets);
+	snapshot->log_format = (enum log_format)value_choice(load, &format, formats);
+	snapshot->log_level = (enum log_level)value_choice(load, &level, levels);
 }
 
 static void
@@ -125,12 +125,14 @@ check_admin(const struct load *load, cfg_t *admin)
 }
 
 static void
-check_geoip(const struct load *load, cfg_t *geoip)
+check_geoip(const struct load *load, cfg_t *geoip, struct snapshot *snapshot)
 {
 	struct value country = value_get(geoip, "country");
 	check_path(load, &country);
 	struct value asn = value_get(geoip, "asn");
 	check_path(load, &asn);
+	snapshot->geoip_country = mem_text(country.text);
+	snapshot->geoip_asn = mem_text(asn.text);
 }
 
 void
@@ -159,7 +161,7 @@ check_top(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 	snapshot->drain_timeout_ms = value_duration(load, &drain_timeout, 0, DRAIN_MAX_MS);
 	struct value sandbox = value_get(top, "sandbox");
 	value_choice(load, &sandbox, sandboxes);
-	snapshot->log_level = check_log(load, cfg_getsec(top, "log"));
+	check_log(load, cfg_getsec(top, "log"), snapshot);
 	check_admin(load, cfg_getsec(top, "admin"));
-	check_geoip(load, cfg_getsec(top, "geoip"));
+	check_geoip(load, cfg_getsec(top, "geoip"), snapshot);
 }

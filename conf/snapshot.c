@@ -30,6 +30,7 @@ static void
 snapshot_free(struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		free(snapshot->listeners[i].accept_proxy);
 		free(snapshot->listeners[i].binds);
 		free(snapshot->listeners[i].name);
 	}
@@ -37,6 +38,10 @@ snapshot_free(struct snapshot *snapshot)
 		pool_fini(&snapshot->pools[i]);
 	for (size_t i = 0; i < snapshot->acl_count; i++)
 		acl_free(snapshot->acls[i]);
+	sources_fini(&snapshot->sources);
+	free(snapshot->text);
+	free(snapshot->geoip_asn);
+	free(snapshot->geoip_country);
 	free(snapshot->listeners);
 	free(snapshot->pools);
 	free(snapshot->acls);
@@ -46,10 +51,19 @@ snapshot_free(struct snapshot *snapshot)
 	free(snapshot);
 }
 
-/* The text must be writable and one byte longer than len. */
-static struct snapshot *
-load_text(const char *file, char *text, size_t len, struct report *report)
+/* A copy with one byte more, which may be written to. */
+static char *
+copy_text(const char *text, size_t len)
 {
+	char *copy = mem_new(len + 1, 1);
+	memcpy(copy, text, len);
+	return copy;
+}
+
+struct snapshot *
+snapshot_parse(const char *file, const char *original, size_t len, struct report *report)
+{
+	char *text = copy_text(original, len);
 	struct problem problem = {0};
 	size_t errors = report->errors;
 	text_clean(text, len, &problem);
@@ -63,24 +77,17 @@ load_text(const char *file, char *text, size_t len, struct report *report)
 	struct snapshot *snapshot = mem_new(1, sizeof(*snapshot));
 	snapshot->refs = 1;
 	snapshot->file = mem_text(file);
+	snapshot->text = copy_text(original, len);
+	snapshot->text_len = len;
 	check_all(&load, top, snapshot);
 	cfg_free(top);
+	free(text);
 	if (problem.line)
 		report_error(report, file, problem.line, "%s", problem.what);
 	if (report->errors == errors)
 		return snapshot;
 	snapshot_free(snapshot);
 	return NULL;
-}
-
-struct snapshot *
-snapshot_parse(const char *file, const char *text, size_t len, struct report *report)
-{
-	char *copy = mem_new(len + 1, 1);
-	memcpy(copy, text, len);
-	struct snapshot *snapshot = load_text(file, copy, len, report);
-	free(copy);
-	return snapshot;
 }
 
 struct snapshot *
@@ -92,9 +99,15 @@ snapshot_load(const char *file, struct report *report)
 		report_error(report, file, 0, "can't be read: %s", strerror(errno));
 		return NULL;
 	}
-	struct snapshot *snapshot = load_text(file, text, len, report);
+	struct snapshot *snapshot = snapshot_parse(file, text, len, report);
 	free(text);
 	return snapshot;
+}
+
+struct snapshot *
+snapshot_again(const struct snapshot *snapshot, struct report *report)
+{
+	return snapshot_parse(snapshot->file, snapshot->text, snapshot->text_len, report);
 }
 
 struct snapshot *

@@ -11,6 +11,7 @@
 #include "acl/acl.h"
 #include "acl/addr.h"
 #include "acl/report.h"
+#include "acl/sources.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,22 @@ enum log_level {
 	LOG_LEVEL_WARNING,
 	LOG_LEVEL_INFO,
 	LOG_LEVEL_DEBUG,
+};
+
+enum log_target {
+	LOG_STDERR,
+	LOG_SYSLOG,
+};
+
+enum log_format {
+	LOG_LOGFMT,
+	LOG_JSON,
+};
+
+enum balance {
+	BALANCE_ROUNDROBIN,
+	BALANCE_LEASTCONN,
+	BALANCE_SOURCE,
 };
 
 enum proxy_version {
@@ -39,6 +56,8 @@ enum on_deny {
 enum check_type {
 	CHECK_NONE,
 	CHECK_HTTP,
+	CHECK_TCP,
+	CHECK_SMTP,
 };
 
 struct status_range {
@@ -47,7 +66,7 @@ struct status_range {
 
 struct check_conf {
 	enum check_type type;
-	uint16_t port;
+	uint16_t port; /* 0 = the backend's own, 25 where it has none */
 	char *path;
 	char *host; /* the Host header; "" = the backend's address */
 	struct status_range *status;
@@ -61,8 +80,10 @@ struct check_conf {
 struct backend_conf {
 	char *name;
 	struct addr address;
-	uint16_t port;   /* 0 = the port on which the client reached the listener */
-	unsigned weight; /* 1 to 256 */
+	uint16_t port;         /* 0 = the port on which the client reached the listener */
+	unsigned weight;       /* 1 to 256 */
+	unsigned max_sessions; /* 0 = no limit */
+	bool backup;
 	unsigned line;
 };
 
@@ -72,12 +93,16 @@ enum {
 
 struct pool_conf {
 	char *name;
+	enum balance balance;
 	enum proxy_version proxy;
 	uint64_t connect_timeout_ms;
 	uint64_t greeting_timeout_ms;
 	uint64_t greeting_budget_ms;
 	uint64_t greeting_retry_ms; /* 0 = each backend once */
 	uint64_t queue_timeout_ms;  /* 0 = no waiting */
+	struct addr
+		source_address; /* ADDR_NONE = as the routes say; else of every backend's family */
+	bool fail_open;
 	struct check_conf check;
 	struct backend_conf *backends; /* 1 to POOL_BACKENDS_MAX */
 	size_t backend_count;
@@ -97,6 +122,9 @@ struct listener_conf {
 	const struct pool_conf *pool; /* one of the snapshot's */
 	enum on_deny on_deny;
 	uint64_t idle_timeout_ms;
+	struct prefix *accept_proxy; /* sources that must send a PROXY header */
+	size_t accept_proxy_count;
+	uint64_t proxy_timeout_ms;
 	unsigned line;
 };
 
@@ -107,14 +135,21 @@ struct snapshot {
 	char *user;            /* "" = stay what we are */
 	uint64_t max_sessions; /* 0 = what the descriptor limit allows */
 	uint64_t drain_timeout_ms;
+	enum log_target log_target;
+	enum log_format log_format;
 	enum log_level log_level;
+	char *geoip_country; /* paths of databases; "" = none */
+	char *geoip_asn;
 	struct acl **acls;
 	size_t acl_count;
 	struct pool_conf *pools;
 	size_t pool_count;
 	struct listener_conf *listeners; /* at least one */
 	size_t listener_count;
-	unsigned refs; /* private */
+	struct sources sources; /* the files that it was made from, but for `file` itself */
+	char *text;             /* private, as what follows: what stood in the file */
+	size_t text_len;
+	unsigned refs;
 };
 
 /* Reads and checks the file and all that it names. On success returns a snapshot with one
@@ -126,6 +161,10 @@ struct snapshot *snapshot_load(const char *file, struct report *report);
 /* The same from memory; `file` only names it in messages. For tests and fuzzing. */
 struct snapshot *snapshot_parse(
 	const char *file, const char *text, size_t len, struct report *report);
+
+/* The same configuration once more, from the text that this snapshot was made from and from what
+ * its lists and databases hold now. */
+struct snapshot *snapshot_again(const struct snapshot *snapshot, struct report *report);
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); /* NULL is fine */

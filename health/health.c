@@ -193,6 +193,8 @@ checker_configure(struct checker *checker, const struct check_conf *check, unsig
 		checker_assume_up(checker);
 		break;
 	case CHECK_HTTP:
+	case CHECK_TCP:
+	case CHECK_SMTP:
 		if (!checker->started)
 			checker_arm(checker, fmod((*firsts)++ * first_step_s, first_window_s));
 		else if (old->interval_ms != check->interval_ms)

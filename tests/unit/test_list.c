@@ -74,7 +74,7 @@ load(const char *name, enum acl_action action)
 {
 	char path[256];
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	list_load(path, action, "conf", 9, on_rule, NULL, &report);
+	list_load(LIST_MYNETWORKS, path, action, "conf", 9, on_rule, NULL, NULL, &report);
 }
 
 /* The only message is this one, in which each @ stands for the folder. */
@@ -226,7 +226,8 @@ END_TEST
 START_TEST(size_unknown_before)
 {
 	/* In /proc every file says that it is empty. */
-	list_load("/proc/version", ACL_ALLOW, "conf", 9, on_rule, NULL, &report);
+	list_load(LIST_MYNETWORKS, "/proc/version", ACL_ALLOW, "conf", 9, on_rule, NULL, NULL,
+		&report);
 	ck_assert_uint_gt(report.errors, 0);
 	ck_assert_ptr_nonnull(strstr(report.entries[0].text, "/proc/version:1: Linux: not an"));
 }

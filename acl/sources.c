@@ -1,0 +1,64 @@
+/*
+ * The record of files read. Whichever thread loads.
+ */
+#include "acl/sources.h"
+
+#include "acl/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void
+sources_init(struct sources *sources)
+{
+	*sources = (struct sources){.items = NULL};
+}
+
+void
+sources_fini(struct sources *sources)
+{
+	for (size_t i = 0; i < sources->count; i++)
+		free(sources->items[i].path);
+	free(sources->items);
+	sources_init(sources);
+}
+
+void
+sources_add(struct sources *sources, const char *path, const struct stat *st)
+{
+	for (size_t i = 0; i < sources->count; i++)
+		if (strcmp(sources->items[i].path, path) == 0)
+			return;
+	if (sources->count == sources->capacity)
+		sources->items =
+			mem_grow(sources->items, &sources->capacity, sizeof(*sources->items));
+	sources->items[sources->count++] =
+		(struct source){.path = mem_text(path), .stamp = file_stamp_of(st)};
+}
+
+struct file_stamp
+file_stamp_of(const struct stat *st)
+{
+	if (!st)
+		return (struct file_stamp){.size = 0};
+	return (struct file_stamp){
+		.device = st->st_dev,
+		.inode = st->st_ino,
+		.size = st->st_size,
+		.modified = st->st_mtim,
+		.changed = st->st_ctim,
+	};
+}
+
+static bool
+time_equal(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool
+file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+	       time_equal(&a->modified, &b->modified) && time_equal(&a->changed, &b->changed);
+}

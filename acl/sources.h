@@ -1,0 +1,43 @@
+/*
+ * The files that something was loaded from, each as it was when it was opened, so that a later look
+ * tells whether it has changed since. Owned by the caller; not shared between threads.
+ */
+#ifndef ACL_SOURCES_H
+#define ACL_SOURCES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* What tells one state of a file from another; all zero where there is none. */
+struct file_stamp {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec modified;
+	struct timespec changed;
+};
+
+struct source {
+	char *path;
+	struct file_stamp stamp;
+};
+
+struct sources {
+	struct source *items;
+	size_t count;
+	size_t capacity; /* private */
+};
+
+void sources_init(struct sources *sources);
+void sources_fini(struct sources *sources);
+
+/* Notes a file with what fstat(2) said of it before it was read; NULL when it can't be opened. Of a
+ * path that is noted again the first stamp stays: a change between two readings must show. */
+void sources_add(struct sources *sources, const char *path, const struct stat *st);
+
+struct file_stamp file_stamp_of(const struct stat *st); /* NULL: there is none */
+bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
+
+#endif
