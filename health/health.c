@@ -23,7 +23,8 @@ struct checker {
 	char *pool;
 	char *backend;
 	struct addr address;
-	const struct check_conf *check; /* the snapshot's; NULL until configured */
+	const struct pool_conf *pool_conf; /* the snapshot's; NULL until configured, as the next */
+	const struct backend_conf *backend_conf;
 	struct counter counter;
 	double phase;
 	bool started; /* a probe went out since there is something to probe */
@@ -45,7 +46,7 @@ struct health {
 static void *
 must(void *memory)
 {
-	if (memory == NULL)
+	if (!memory)
 		abort();
 	return memory;
 }
@@ -54,7 +55,6 @@ static double
 monotonic_s(void)
 {
 	struct timespec now;
-
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
@@ -77,29 +77,27 @@ static void
 checker_arm_next(struct checker *checker)
 {
 	checker_arm(checker, phase_delay(checker->phase, monotonic_s() - checker->health->epoch_s,
-				     interval_s(checker->check)));
+				     interval_s(&checker->pool_conf->check)));
 }
 
 static void
 on_due(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct checker *checker = timer->data;
-
 	(void)loop;
 	(void)events;
 	checker_arm_next(checker);
 	checker->started = true;
 	/* A probe that takes longer than the interval costs the next one its turn. */
 	if (!probe_is_running(&checker->probe))
-		probe_start(&checker->probe, checker->health->snapshot, checker->check,
-			&checker->address);
+		probe_start(&checker->probe, checker->health->snapshot, checker->pool_conf,
+			checker->backend_conf);
 }
 
 static void
 checker_changed(struct checker *checker, const struct probe_result *result)
 {
 	const struct health *health = checker->health;
-
 	health->events.on_change(health->context, checker->pool, checker->backend,
 		&checker->address, checker->counter.up, result);
 }
@@ -109,21 +107,20 @@ on_done(void *context, const struct probe_result *result)
 {
 	struct checker *checker = context;
 	const struct health *health = checker->health;
-
-	if (health->events.on_probe != NULL)
+	if (health->events.on_probe)
 		health->events.on_probe(health->context, checker->pool, checker->backend,
 			&checker->address, result);
 	if (result->cause == PROBE_RESOURCES)
 		return;
-	if (counter_note(&checker->counter, result->cause == PROBE_OK, checker->check->rise,
-		    checker->check->fall))
+	if (counter_note(&checker->counter, result->cause == PROBE_OK,
+		    checker->pool_conf->check.rise, checker->pool_conf->check.fall))
 		checker_changed(checker, result);
 }
 
 static struct checker *
 find(const struct health *health, const char *pool, const char *backend, const struct addr *address)
 {
-	for (struct checker *checker = health->checkers; checker != NULL; checker = checker->next) {
+	for (struct checker *checker = health->checkers; checker; checker = checker->next) {
 		if (addr_equal(&checker->address, address) &&
 			strcmp(checker->backend, backend) == 0 && strcmp(checker->pool, pool) == 0)
 			return checker;
@@ -136,7 +133,6 @@ checker_new(
 	struct health *health, const char *pool, const char *backend, const struct addr *address)
 {
 	struct checker *checker = must(calloc(1, sizeof(*checker)));
-
 	checker->health = health;
 	checker->pool = must(strdup(pool));
 	checker->backend = must(strdup(backend));
@@ -173,7 +169,6 @@ static void
 checker_assume_up(struct checker *checker)
 {
 	bool was_up = checker->counter.up;
-
 	checker_silence(checker);
 	counter_init(&checker->counter);
 	if (!was_up)
@@ -182,13 +177,14 @@ checker_assume_up(struct checker *checker)
 
 /* firsts counts the first probes that this configuration sends out. */
 static void
-checker_configure(struct checker *checker, const struct check_conf *check, unsigned *firsts)
+checker_configure(struct checker *checker, const struct pool_conf *pool,
+	const struct backend_conf *backend, unsigned *firsts)
 {
-	const struct check_conf *old = checker->check;
-
-	checker->check = check;
+	const struct pool_conf *old = checker->pool_conf;
+	checker->pool_conf = pool;
+	checker->backend_conf = backend;
 	checker->wanted = true;
-	switch (check->type) {
+	switch (pool->check.type) {
 	case CHECK_NONE:
 		checker_assume_up(checker);
 		break;
@@ -197,7 +193,7 @@ checker_configure(struct checker *checker, const struct check_conf *check, unsig
 	case CHECK_SMTP:
 		if (!checker->started)
 			checker_arm(checker, fmod((*firsts)++ * first_step_s, first_window_s));
-		else if (old->interval_ms != check->interval_ms)
+		else if (old->check.interval_ms != pool->check.interval_ms)
 			checker_arm_next(checker);
 		break;
 	}
@@ -207,10 +203,8 @@ static void
 drop_unwanted(struct health *health)
 {
 	struct checker **link = &health->checkers;
-
-	while (*link != NULL) {
+	while (*link) {
 		struct checker *checker = *link;
-
 		if (checker->wanted) {
 			checker->wanted = false;
 			link = &checker->next;
@@ -226,22 +220,20 @@ health_configure(struct health *health, struct snapshot *snapshot)
 {
 	struct snapshot *old = health->snapshot;
 	unsigned firsts = 0;
-
 	/* What came before in this turn of the loop must not shorten a delay. */
 	ev_now_update(health->loop);
 	health->snapshot = snapshot_ref(snapshot);
 	for (size_t i = 0; i < snapshot->pool_count; i++) {
 		const struct pool_conf *pool = &snapshot->pools[i];
-
 		for (size_t j = 0; j < pool->backend_count; j++) {
 			const struct backend_conf *backend = &pool->backends[j];
 			struct checker *checker =
 				find(health, pool->name, backend->name, &backend->address);
 
-			if (checker == NULL)
+			if (!checker)
 				checker = checker_new(
 					health, pool->name, backend->name, &backend->address);
-			checker_configure(checker, &pool->check, &firsts);
+			checker_configure(checker, pool, backend, &firsts);
 		}
 	}
 	drop_unwanted(health);
@@ -252,7 +244,6 @@ struct health *
 health_new(struct ev_loop *loop, const struct health_events *events, void *context)
 {
 	struct health *health = must(calloc(1, sizeof(*health)));
-
 	health->loop = loop;
 	health->events = *events;
 	health->context = context;
@@ -263,9 +254,8 @@ health_new(struct ev_loop *loop, const struct health_events *events, void *conte
 void
 health_free(struct health *health)
 {
-	while (health->checkers != NULL) {
+	while (health->checkers) {
 		struct checker *checker = health->checkers;
-
 		health->checkers = checker->next;
 		checker_free(checker);
 	}
@@ -278,6 +268,5 @@ health_is_up(const struct health *health, const char *pool, const char *backend,
 	const struct addr *address)
 {
 	const struct checker *checker = find(health, pool, backend, address);
-
-	return checker == NULL || checker->counter.up;
+	return !checker || checker->counter.up;
 }

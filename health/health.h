@@ -24,16 +24,17 @@ enum probe_cause {
 	PROBE_STATUS,    /* an HTTP status that is not in the list */
 	PROBE_REFUSED,   /* connection refused, or unreachable */
 	PROBE_RESET,     /* reset while connected */
-	PROBE_CLOSED,    /* closed before a whole status line and header */
+	PROBE_CLOSED,    /* closed before a whole HTTP header or SMTP greeting */
 	PROBE_TIMEOUT,   /* the one deadline over the whole probe passed */
-	PROBE_MALFORMED, /* what came is not HTTP, or its header never ends */
+	PROBE_MALFORMED, /* what came is not HTTP or no greeting, or never ends */
+	PROBE_REPLY,     /* an SMTP greeting other than 220 */
 	PROBE_RESOURCES, /* no descriptor, port or memory here: counts neither for nor against */
 };
 
 const char *probe_cause_name(enum probe_cause cause);
 
-/* What one finished probe said. detail: "status 503", "refused: Connection refused", "200": valid
- * during the call only, already free of control bytes. */
+/* What one finished probe said. detail: "status 503", "refused: Connection refused",
+ * "reply: 421 too busy", "200": valid during the call only, already free of control bytes. */
 struct probe_result {
 	enum probe_cause cause;
 	const char *detail;

@@ -25,7 +25,6 @@ http_request(const struct check_conf *check, const struct addr *address)
 	char text[ADDR_TEXT_MAX];
 	char host[ENDPOINT_TEXT_MAX];
 	char *request;
-
 	if (check->port != 80)
 		endpoint_format(&(struct endpoint){*address, check->port}, host);
 	else
@@ -89,7 +88,6 @@ static int
 take_status(struct http_reply *reply, uint8_t byte)
 {
 	char wanted = status_line[reply->at];
-
 	if (wanted == '\0') {
 		/* The three digits are in: a fourth one is an error, not a part of the number. */
 		reply->state = IN_REASON;
@@ -172,7 +170,6 @@ http_reply_feed(struct http_reply *reply, const uint8_t *piece, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		bool in_line = reply->state <= IN_REASON;
-
 		if (reply->total == HTTP_HEADER_MAX)
 			return refuse(reply, "header too long");
 		reply->total++;

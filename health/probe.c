@@ -1,5 +1,5 @@
 /*
- * One probe: see probe.h. Runs in its loop's thread. The socket, the request and the snapshot's
+ * One probe: see probe.h. Runs in its loop's thread. The socket, the check and the snapshot's
  * reference belong to the probe from probe_start to its end.
  */
 #include "health/probe.h"
@@ -7,41 +7,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-	DETAIL_MAX = 200,
 	PIECE_MAX = 4096,
 };
-
-const char *
-probe_cause_name(enum probe_cause cause)
-{
-	switch (cause) {
-	case PROBE_OK:
-		return "ok";
-	case PROBE_STATUS:
-		return "status";
-	case PROBE_REFUSED:
-		return "refused";
-	case PROBE_RESET:
-		return "reset";
-	case PROBE_CLOSED:
-		return "closed";
-	case PROBE_TIMEOUT:
-		return "timeout";
-	case PROBE_MALFORMED:
-		return "malformed";
-	case PROBE_RESOURCES:
-		return "resources";
-	}
-	return "?";
-}
 
 void
 probe_stop(struct probe *probe)
@@ -51,26 +23,37 @@ probe_stop(struct probe *probe)
 	if (probe->io.fd >= 0)
 		close(probe->io.fd);
 	ev_io_set(&probe->io, -1, 0);
-	free(probe->request);
-	probe->request = NULL;
+	check_fini(&probe->check);
 	snapshot_unref(probe->snapshot);
 	probe->snapshot = NULL;
-	probe->check = NULL;
+	probe->pool = NULL;
+	probe->backend = NULL;
 	probe->phase = PHASE_IDLE;
 }
 
-/* The only place where a verdict is given. */
-static void __attribute__((format(printf, 3, 4)))
-finish(struct probe *probe, enum probe_cause cause, const char *format, ...)
+/* A backend that answered is told goodbye and may finish; any other probe is over. */
+static void
+take_leave(struct probe *probe)
 {
-	char detail[DETAIL_MAX];
-	va_list args;
+	const char *parting = probe->check.kind->parting;
+	if (!probe->check.kind->feed) {
+		probe_stop(probe);
+		return;
+	}
+	probe->phase = PHASE_LINGER;
+	if (parting[0] != '\0')
+		send(probe->io.fd, parting, strlen(parting), MSG_NOSIGNAL);
+}
 
-	va_start(args, format);
-	vsnprintf(detail, sizeof(detail), format, args);
-	va_end(args);
-	if (cause == PROBE_OK || cause == PROBE_STATUS)
-		probe->phase = PHASE_LINGER;
+/* The only place where a verdict is told. */
+static void
+finish(struct probe *probe)
+{
+	enum probe_cause cause = probe->check.cause;
+	char detail[CHECK_DETAIL_MAX];
+	memcpy(detail, probe->check.detail, sizeof(detail));
+	if (cause == PROBE_OK || cause == PROBE_STATUS || cause == PROBE_REPLY)
+		take_leave(probe);
 	else
 		probe_stop(probe);
 	probe->done(probe->context, &(struct probe_result){cause, detail});
@@ -80,7 +63,6 @@ static void
 finish_errno(struct probe *probe, int error)
 {
 	enum probe_cause cause;
-
 	switch (error) {
 	case EMFILE:
 	case ENFILE:
@@ -101,7 +83,8 @@ finish_errno(struct probe *probe, int error)
 		cause = PROBE_REFUSED;
 		break;
 	}
-	finish(probe, cause, "%s: %s", probe_cause_name(cause), strerror(error));
+	check_decide(&probe->check, cause, "%s: %s", probe_cause_name(cause), strerror(error));
+	finish(probe);
 }
 
 static void
@@ -114,11 +97,23 @@ await(struct probe *probe, enum probe_phase phase, int events)
 }
 
 static void
-send_request(struct probe *probe)
+finish_opening(struct probe *probe)
 {
-	size_t left = strlen(probe->request + probe->sent);
-	ssize_t sent = send(probe->io.fd, probe->request + probe->sent, left, MSG_NOSIGNAL);
+	if (probe->check.kind->feed) {
+		await(probe, PHASE_REPLY, EV_READ);
+		return;
+	}
+	check_decide(&probe->check, PROBE_OK, "connected");
+	finish(probe);
+}
 
+static void
+send_opening(struct probe *probe)
+{
+	size_t left = probe->check.opening_len - probe->sent;
+	ssize_t sent = 0;
+	if (left > 0)
+		sent = send(probe->io.fd, probe->check.opening + probe->sent, left, MSG_NOSIGNAL);
 	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (sent < 0) {
@@ -127,7 +122,23 @@ send_request(struct probe *probe)
 	}
 	probe->sent += (size_t)sent;
 	if ((size_t)sent == left)
-		await(probe, PHASE_REPLY, EV_READ);
+		finish_opening(probe);
+}
+
+static int
+begin_check(struct probe *probe)
+{
+	struct check_scene scene = {
+		.remote = probe->remote,
+		.proxy = probe->pool->proxy,
+		.mail_port = check_is_at_mail_port(probe->snapshot, probe->pool, probe->backend),
+	};
+	struct sockaddr_storage storage;
+	socklen_t len = sizeof(storage);
+	if (getsockname(probe->io.fd, (struct sockaddr *)&storage, &len) < 0)
+		return -1;
+	endpoint_from_sockaddr(&scene.own, (struct sockaddr *)&storage);
+	return probe->check.kind->begin(&probe->check, &scene);
 }
 
 static void
@@ -135,40 +146,35 @@ finish_connect(struct probe *probe)
 {
 	int error = 0;
 	socklen_t len = sizeof(error);
-
 	getsockopt(probe->io.fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	if (error == 0 && begin_check(probe) < 0)
+		error = errno;
 	if (error != 0) {
 		finish_errno(probe, error);
 		return;
 	}
 	probe->phase = PHASE_SEND;
-	send_request(probe);
-}
-
-static bool
-status_is_wanted(const struct check_conf *check, unsigned status)
-{
-	for (size_t i = 0; i < check->status_count; i++) {
-		if (status >= check->status[i].first && status <= check->status[i].last)
-			return true;
-	}
-	return false;
+	send_opening(probe);
 }
 
 static void
-take_reply(struct probe *probe, const uint8_t *piece, size_t len)
+finish_closed(struct probe *probe)
 {
-	struct http_reply *reply = &probe->reply;
-	ssize_t taken = http_reply_feed(reply, piece, len);
-
-	if (taken == 0)
-		return;
-	if (taken < 0)
-		finish(probe, PROBE_MALFORMED, "malformed: %s (%s)", reply->why, reply->line);
-	else if (status_is_wanted(probe->check, reply->status))
-		finish(probe, PROBE_OK, "%u", reply->status);
+	const struct check_kind *kind = probe->check.kind;
+	if (probe->received > 0)
+		check_decide(
+			&probe->check, PROBE_CLOSED, "closed: in the middle of the %s", kind->cut);
 	else
-		finish(probe, PROBE_STATUS, "status %u", reply->status);
+		check_decide(&probe->check, PROBE_CLOSED, "closed: without a %s", kind->awaited);
+	finish(probe);
+}
+
+static void
+linger(struct probe *probe, ssize_t len)
+{
+	probe->lingered += len > 0 ? (size_t)len : 0;
+	if (len <= 0 || probe->lingered > PROBE_LINGER_MAX)
+		probe_stop(probe);
 }
 
 static void
@@ -176,20 +182,18 @@ receive(struct probe *probe)
 {
 	uint8_t piece[PIECE_MAX];
 	ssize_t len = recv(probe->io.fd, piece, sizeof(piece), 0);
-
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (probe->phase == PHASE_LINGER) {
-		probe->lingered += len > 0 ? (size_t)len : 0;
-		if (len <= 0 || probe->lingered > PROBE_LINGER_MAX)
-			probe_stop(probe);
+		linger(probe, len);
 	} else if (len < 0) {
 		finish_errno(probe, errno);
 	} else if (len == 0) {
-		finish(probe, PROBE_CLOSED, "closed: %s",
-			probe->reply.total > 0 ? "in the middle of the header" : "without a reply");
+		finish_closed(probe);
 	} else {
-		take_reply(probe, piece, (size_t)len);
+		probe->received += (size_t)len;
+		if (probe->check.kind->feed(&probe->check, piece, (size_t)len))
+			finish(probe);
 	}
 }
 
@@ -197,7 +201,6 @@ static void
 on_io(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct probe *probe = io->data;
-
 	(void)loop;
 	(void)events;
 	switch (probe->phase) {
@@ -205,7 +208,7 @@ on_io(struct ev_loop *loop, struct ev_io *io, int events)
 		finish_connect(probe);
 		break;
 	case PHASE_SEND:
-		send_request(probe);
+		send_opening(probe);
 		break;
 	case PHASE_REPLY:
 	case PHASE_LINGER:
@@ -220,24 +223,20 @@ static void
 on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct probe *probe = timer->data;
-	const char *what = "no reply";
-	uint64_t timeout_ms;
-	bool whole_seconds;
-
 	(void)loop;
 	(void)events;
 	if (probe->phase == PHASE_LINGER) {
 		probe_stop(probe);
 		return;
 	}
-	timeout_ms = probe->check->timeout_ms;
-	whole_seconds = timeout_ms % 1000 == 0;
-	if (probe->phase == PHASE_CONNECT)
-		what = "no connection";
-	else if (probe->reply.total > 0)
-		what = "no whole reply";
-	finish(probe, PROBE_TIMEOUT, "timeout: %s within %" PRIu64 "%s", what,
+	uint64_t timeout_ms = probe->check.conf->timeout_ms;
+	bool whole_seconds = timeout_ms % 1000 == 0;
+	bool connected = probe->phase != PHASE_CONNECT;
+	check_decide(&probe->check, PROBE_TIMEOUT, "timeout: %s%s within %" PRIu64 "%s",
+		probe->received > 0 ? "no whole " : "no ",
+		connected ? probe->check.kind->awaited : "connection",
 		whole_seconds ? timeout_ms / 1000 : timeout_ms, whole_seconds ? "s" : "ms");
+	finish(probe);
 }
 
 void
@@ -254,34 +253,39 @@ probe_init(struct probe *probe, struct ev_loop *loop,
 	probe->deadline.data = probe;
 }
 
-void
-probe_start(struct probe *probe, struct snapshot *snapshot, const struct check_conf *check,
-	const struct addr *address)
+/* Returns 0, or -1 with errno. */
+static int
+start_connect(struct probe *probe)
 {
 	struct sockaddr_storage storage;
-	struct endpoint endpoint = {*address, check->port};
-	socklen_t len = endpoint_to_sockaddr(&endpoint, &storage);
+	socklen_t len = endpoint_to_sockaddr(&probe->remote, &storage);
+	int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	ev_io_set(&probe->io, fd, 0);
+	if (fd < 0)
+		return -1;
+	int result = connect(fd, (struct sockaddr *)&storage, len);
+	return result < 0 && errno != EINPROGRESS ? -1 : 0;
+}
 
+void
+probe_start(struct probe *probe, struct snapshot *snapshot, const struct pool_conf *pool,
+	const struct backend_conf *backend)
+{
 	assert(!probe_is_running(probe));
 	probe_stop(probe);
 	probe->snapshot = snapshot_ref(snapshot);
-	probe->check = check;
+	probe->pool = pool;
+	probe->backend = backend;
+	probe->remote = (struct endpoint){backend->address, check_port(pool, backend)};
 	probe->sent = 0;
+	probe->received = 0;
 	probe->lingered = 0;
-	http_reply_init(&probe->reply);
-	probe->request = http_request(check, address);
-	if (probe->request == NULL) {
-		finish_errno(probe, ENOMEM);
-		return;
-	}
-	ev_io_set(&probe->io,
-		socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 0);
-	if (probe->io.fd < 0 || (connect(probe->io.fd, (struct sockaddr *)&storage, len) != 0 &&
-					errno != EINPROGRESS)) {
+	check_init(&probe->check, &pool->check);
+	if (start_connect(probe) < 0) {
 		finish_errno(probe, errno);
 		return;
 	}
-	ev_timer_set(&probe->deadline, (double)check->timeout_ms / 1000, 0);
+	ev_timer_set(&probe->deadline, (double)pool->check.timeout_ms / 1000, 0);
 	ev_timer_start(probe->loop, &probe->deadline);
 	await(probe, PHASE_CONNECT, EV_WRITE);
 }

@@ -1,23 +1,24 @@
 /*
- * One probe of one backend: connect, send the request, read the reply, all under one deadline that
- * no trickle of bytes moves. Runs in the loop it was given and never blocks.
+ * One probe of one backend: connect, say what the check says, read until its verdict falls, all
+ * under one deadline that no trickle of bytes moves. Runs in the loop it was given and never
+ * blocks.
  *
  * The caller owns the struct and may use it for one probe after the other. Until a probe has ended
  * it holds a reference to the snapshot that its check belongs to, and so ends by the settings with
  * which it began.
  *
- * The verdict falls at the end of the reply's header. Then the probe lingers: what follows is read
- * and thrown away until the backend closes, so that its server is not reset in the middle of a
- * small page and logs an ordinary request. Past PROBE_LINGER_MAX bytes, or the deadline, the probe
- * just closes.
+ * A probe that had its answer takes leave (QUIT, for smtp) and lingers: what follows is read and
+ * thrown away until the backend closes, so that its server is not reset in the middle of a small
+ * page or reply and logs an ordinary request or session. Past PROBE_LINGER_MAX bytes, or the
+ * deadline, the probe just closes.
  */
 #ifndef HEALTH_PROBE_H
 #define HEALTH_PROBE_H
 
 #include "acl/addr.h"
 #include "conf/snapshot.h"
+#include "health/check.h"
 #include "health/health.h"
-#include "health/http.h"
 
 #include <ev.h>
 #include <stdbool.h>
@@ -30,8 +31,8 @@ enum {
 enum probe_phase {
 	PHASE_IDLE,
 	PHASE_CONNECT, /* awaits the connection */
-	PHASE_SEND,    /* awaits room for the rest of the request */
-	PHASE_REPLY,   /* awaits the reply's header */
+	PHASE_SEND,    /* awaits room for the rest of the check's opening */
+	PHASE_REPLY,   /* awaits the answer */
 	PHASE_LINGER,  /* the verdict is out; awaits the backend's close */
 };
 
@@ -42,12 +43,14 @@ struct probe {
 	enum probe_phase phase;
 	struct ev_io io; /* its fd is -1 without a socket */
 	struct ev_timer deadline;
-	struct snapshot *snapshot;
-	const struct check_conf *check;
-	char *request;
-	size_t sent;     /* bytes of the request */
+	struct snapshot *snapshot; /* with pool and backend; NULL when idle, as they */
+	const struct pool_conf *pool;
+	const struct backend_conf *backend;
+	struct endpoint remote;
+	struct check check;
+	size_t sent;     /* bytes of the opening */
+	size_t received; /* bytes of the answer */
 	size_t lingered; /* bytes thrown away */
-	struct http_reply reply;
 };
 
 /* done is called once for each probe started, unless it is stopped first: perhaps from within
@@ -55,10 +58,10 @@ struct probe {
 void probe_init(struct probe *probe, struct ev_loop *loop,
 	void (*done)(void *context, const struct probe_result *result), void *context);
 
-/* Starts a probe of address by check, which is one of the snapshot's and not of type none. None may
- * be running; one that lingers is cut. */
-void probe_start(struct probe *probe, struct snapshot *snapshot, const struct check_conf *check,
-	const struct addr *address);
+/* Starts a probe of one of the pool's backends by the pool's check, which is not of type none. Pool
+ * and backend are the snapshot's. None may be running; one that lingers is cut. */
+void probe_start(struct probe *probe, struct snapshot *snapshot, const struct pool_conf *pool,
+	const struct backend_conf *backend);
 
 /* Whether a verdict is still to come. */
 bool probe_is_running(const struct probe *probe);

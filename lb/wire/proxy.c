@@ -12,7 +12,9 @@ static const uint8_t v2_signature[12] = {
 	0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A};
 
 enum {
-	V2_PROXY = 0x21, /* version 2, command PROXY */
+	V2_LOCAL = 0x20, /* version 2, command LOCAL */
+	V2_PROXY = 0x21, /* ... PROXY */
+	V2_UNSPEC = 0x00,
 	V2_TCP4 = 0x11,
 	V2_TCP6 = 0x21,
 };
@@ -67,4 +69,17 @@ proxy_encode(uint8_t buf[PROXY_HEADER_MAX], enum proxy_version version,
 	assert(source->addr.family == destination->addr.family);
 	return version == PROXY_V1 ? encode_v1(buf, source, destination)
 				   : encode_v2(buf, source, destination);
+}
+
+size_t
+proxy_encode_own(uint8_t buf[PROXY_HEADER_MAX], enum proxy_version version,
+	const struct endpoint *own, const struct endpoint *remote)
+{
+	if (version != PROXY_V2)
+		return proxy_encode(buf, version, own, remote);
+	uint8_t *at = put_bytes(buf, v2_signature, sizeof(v2_signature));
+	*at++ = V2_LOCAL;
+	*at++ = V2_UNSPEC;
+	at = put_u16(at, 0);
+	return (size_t)(at - buf);
 }

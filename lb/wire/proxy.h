@@ -24,4 +24,9 @@ enum {
 size_t proxy_encode(uint8_t buf[PROXY_HEADER_MAX], enum proxy_version version,
 	const struct endpoint *source, const struct endpoint *destination);
 
+/* The same for a connection that carries nobody's session but is our own, as a probe's: LOCAL in
+ * version 2; version 1, which has no such thing, names the connection's own two ends. */
+size_t proxy_encode_own(uint8_t buf[PROXY_HEADER_MAX], enum proxy_version version,
+	const struct endpoint *own, const struct endpoint *remote);
+
 #endif

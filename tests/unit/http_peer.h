@@ -1,6 +1,7 @@
 /*
- * A scripted HTTP server for the tests of health checking: listens on loopback, in the test's own
- * libev loop, and answers each connection by one script. What it saw can be asked afterwards.
+ * A scripted HTTP or SMTP server for the tests of health checking: listens on loopback, in the
+ * test's own libev loop, and answers each connection by one script. What it saw can be asked
+ * afterwards.
  */
 #ifndef TESTS_UNIT_HTTP_PEER_H
 #define TESTS_UNIT_HTTP_PEER_H
@@ -27,7 +28,7 @@ enum peer_end {
 struct peer_script {
 	const char *bytes;
 	size_t len;   /* 0: strlen(bytes) */
-	bool deaf;    /* play without awaiting a request */
+	bool deaf;    /* play without awaiting a request, as SMTP does */
 	bool drip;    /* a byte a millisecond */
 	bool endless; /* over and over again */
 	enum peer_end end;
@@ -44,6 +45,9 @@ struct peer {
 	unsigned reset;  /* ... with RST */
 	unsigned hosts;  /* bit N: a connection to 127.0.0.N came */
 	char request[1024];
+	char said[256]; /* what came at deaf scripts, of all connections together */
+	size_t said_len;
+	size_t early; /* how much of it before the last piece of the script was sent */
 };
 
 struct peer_conn {
@@ -104,6 +108,22 @@ peer_end(struct peer_conn *conn)
 	peer_watch(conn, EV_READ);
 }
 
+/* What the other side said at a script that awaits nothing. Returns recv's result. */
+static inline ssize_t
+peer_hear(struct peer_conn *conn)
+{
+	struct peer *peer = conn->peer;
+	char heard[1024];
+	ssize_t len = recv(conn->io.fd, heard, sizeof(heard), 0);
+	size_t room = sizeof(peer->said) - peer->said_len;
+	if (len > 0 && conn->script.deaf) {
+		size_t kept = (size_t)len < room ? (size_t)len : room;
+		memcpy(peer->said + peer->said_len, heard, kept);
+		peer->said_len += kept;
+	}
+	return len;
+}
+
 /* Sends at most max bytes of the script. Returns false when the connection is gone. */
 static inline bool
 peer_play(struct peer_conn *conn, size_t max)
@@ -111,6 +131,10 @@ peer_play(struct peer_conn *conn, size_t max)
 	size_t left = conn->script.len - conn->sent;
 	ssize_t sent = 0;
 
+	if (conn->script.deaf && left > 0) {
+		peer_hear(conn);
+		conn->peer->early = conn->peer->said_len;
+	}
 	if (left > 0)
 		sent = send(conn->io.fd, conn->script.bytes + conn->sent, left < max ? left : max,
 			MSG_NOSIGNAL);
@@ -151,14 +175,13 @@ peer_start(struct peer_conn *conn)
 static inline void
 peer_on_read(struct peer_conn *conn)
 {
-	char junk[1024];
 	bool asking = !conn->script.deaf && conn->sent == 0 && !ev_is_active(&conn->drip) &&
 		      strstr(conn->request, "\r\n\r\n") == NULL;
 	ssize_t len;
 
 	if (!asking) {
-		len = recv(conn->io.fd, junk, sizeof(junk), 0);
-		if (len <= 0)
+		len = peer_hear(conn);
+		if (len == 0 || (len < 0 && errno != EAGAIN))
 			peer_conn_lost(conn, len < 0);
 		return;
 	}

@@ -17,7 +17,9 @@ struct bench {
 	struct peer peer;
 	struct snapshot snapshot;
 	struct status_range status[2];
-	struct check_conf check;
+	struct pool_conf pool;
+	struct backend_conf backend;
+	struct check_conf *check; /* the pool's */
 	struct probe probe;
 	unsigned verdicts;
 	enum probe_phase phase; /* at the verdict */
@@ -43,25 +45,24 @@ bench_init(struct bench *bench, const char *host)
 		.loop = ev_loop_new(0),
 		.snapshot = {.refs = 1},
 		.status = {{200, 299}, {302, 302}},
-		.check = {.type = CHECK_HTTP,
+		.pool.check = {.type = CHECK_HTTP,
 			.path = "/",
 			.host = "",
 			.status_count = 2,
 			.timeout_ms = 20000},
 	};
-	bench->check.status = bench->status;
+	bench->check = &bench->pool.check;
+	bench->check->status = bench->status;
 	peer_init(&bench->peer, bench->loop, host);
-	bench->check.port = bench->peer.endpoint.port;
+	bench->check->port = bench->peer.endpoint.port;
 	probe_init(&bench->probe, bench->loop, on_done, bench);
 }
 
 static void
 bench_start(struct bench *bench, const char *host)
 {
-	struct addr address;
-
-	ck_assert_int_eq(addr_parse(&address, host), 0);
-	probe_start(&bench->probe, &bench->snapshot, &bench->check, &address);
+	ck_assert_int_eq(addr_parse(&bench->backend.address, host), 0);
+	probe_start(&bench->probe, &bench->snapshot, &bench->pool, &bench->backend);
 }
 
 /* Runs until the probe is over, lingering included, and no connection is left at the peer. */
@@ -163,14 +164,14 @@ START_TEST(ipv6_and_request)
 
 	bench_init(&bench, "::1");
 	bench.peer.script = (struct peer_script){.bytes = "HTTP/1.1 200 OK\r\n\r\n"};
-	bench.check.path = "/health";
+	bench.check->path = "/health";
 	bench_start(&bench, "::1");
 	ck_assert(fcntl(bench.probe.io.fd, F_GETFD) & FD_CLOEXEC);
 	ck_assert(fcntl(bench.probe.io.fd, F_GETFL) & O_NONBLOCK);
 	bench_run(&bench);
 	ck_assert_int_eq(bench.cause, PROBE_OK);
 	snprintf(expected, sizeof(expected), "GET /health HTTP/1.1\r\nHost: [::1]:%u\r\n",
-		bench.check.port);
+		bench.check->port);
 	ck_assert(strncmp(bench.peer.request, expected, strlen(expected)) == 0);
 	bench_fini(&bench);
 }
@@ -186,7 +187,7 @@ START_TEST(long_request)
 	memset(path, 'a', LEN);
 	path[LEN] = '\0';
 	bench_init(&bench, "127.0.0.1");
-	bench.check.path = path;
+	bench.check->path = path;
 	bench_start(&bench, "127.0.0.1");
 	/* Read it all before the reply: only a whole request is followed by PHASE_REPLY. */
 	bench.peer.script = (struct peer_script){.bytes = "", .deaf = true, .end = PEER_HOLD};
@@ -213,7 +214,7 @@ START_TEST(refused)
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&storage, len), 0);
 	getsockname(fd, (struct sockaddr *)&storage, &len);
 	endpoint_from_sockaddr(&endpoint, (struct sockaddr *)&storage);
-	bench.check.port = endpoint.port;
+	bench.check->port = endpoint.port;
 	bench_start(&bench, "127.0.0.1");
 	bench_run(&bench);
 	ck_assert_int_eq(bench.cause, PROBE_REFUSED);
@@ -241,7 +242,7 @@ START_TEST(no_reply)
 	struct bench bench;
 
 	bench_init(&bench, "127.0.0.1");
-	bench.check.timeout_ms = 30;
+	bench.check->timeout_ms = 30;
 	bench.peer.script = (struct peer_script){.bytes = "", .end = PEER_HOLD};
 	bench_start(&bench, "127.0.0.1");
 	bench_run(&bench);
@@ -261,7 +262,7 @@ START_TEST(dripping_for_ever)
 		struct bench bench;
 
 		bench_init(&bench, "127.0.0.1");
-		bench.check.timeout_ms = i == 0 ? 500 : 1000;
+		bench.check->timeout_ms = i == 0 ? 500 : 1000;
 		bench.peer.script = (struct peer_script){
 			.bytes = drips[i], .drip = true, .endless = i == 0, .end = PEER_HOLD};
 		bench_start(&bench, "127.0.0.1");
@@ -290,7 +291,7 @@ START_TEST(no_connection)
 		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 		connect(fds[i], (struct sockaddr *)&storage, len);
 	}
-	bench.check.timeout_ms = 50;
+	bench.check->timeout_ms = 50;
 	bench_start(&bench, "127.0.0.1");
 	bench_run(&bench);
 	ck_assert_int_eq(bench.cause, PROBE_TIMEOUT);
@@ -308,7 +309,7 @@ START_TEST(late_loop)
 	struct timespec pause = {.tv_nsec = 600000000};
 
 	bench_init(&bench, "127.0.0.1");
-	bench.check.timeout_ms = 500;
+	bench.check->timeout_ms = 500;
 	bench.peer.script =
 		(struct peer_script){.bytes = "HTTP/1.1 200 OK\r\n\r\n", .end = PEER_HOLD};
 	bench_start(&bench, "127.0.0.1");
@@ -328,7 +329,7 @@ START_TEST(lingers_until_deadline)
 	struct bench bench;
 
 	bench_init(&bench, "127.0.0.1");
-	bench.check.timeout_ms = 1000;
+	bench.check->timeout_ms = 1000;
 	bench.peer.script =
 		(struct peer_script){.bytes = "HTTP/1.1 200 OK\r\n\r\n", .end = PEER_HOLD};
 	bench_start(&bench, "127.0.0.1");
@@ -403,6 +404,191 @@ START_TEST(no_descriptors)
 }
 END_TEST
 
+/* SMTP. A good greeting is followed by our QUIT and lingering, any other end by a close. */
+
+#define QUIT "QUIT\r\n"
+
+static const struct {
+	struct peer_script script;
+	enum probe_cause cause;
+	const char *detail;
+	const char *said;
+} smtp_rows[] = {
+	{{.bytes = "220 relay ESMTP\r\n", .deaf = true}, PROBE_OK, "220", QUIT},
+	{{.bytes = "220\n", .deaf = true}, PROBE_OK, "220", QUIT},
+	{{.bytes = "220-relay\r\n220-more\r\n220 relay\r\n", .deaf = true}, PROBE_OK, "220", QUIT},
+	{{.bytes = "220-wait\r\n220 relay\r\n221 bye\r\n", .deaf = true}, PROBE_OK, "220", QUIT},
+	{{.bytes = "421 4.3.2 too busy\r\n", .deaf = true}, PROBE_REPLY,
+		"reply: 421 4.3.2 too busy", QUIT},
+	{{.bytes = "554-go\r\n554 away\r\n", .deaf = true}, PROBE_REPLY, "reply: 554-go", QUIT},
+	{{.bytes = "221 \x01\xff\"~\r\n", .deaf = true}, PROBE_REPLY, "reply: 221 ?\?\"~", QUIT},
+	{{.bytes = "", .deaf = true}, PROBE_CLOSED, "closed: without a greeting", ""},
+	{{.bytes = "220-relay\r\n", .deaf = true}, PROBE_CLOSED,
+		"closed: in the middle of the greeting", ""},
+	{{.bytes = "220 relay\r", .deaf = true}, PROBE_CLOSED,
+		"closed: in the middle of the greeting", ""},
+	{{.bytes = "220-relay\r\n", .deaf = true, .end = PEER_RESET}, PROBE_RESET,
+		"reset: Connection reset by peer", ""},
+	{{.bytes = "220-relay\r\n421 no\r\n", .deaf = true, .end = PEER_HOLD}, PROBE_MALFORMED,
+		"malformed: not a greeting (220-relay)", ""},
+	{{.bytes = "SSH-2.0-x\r\nmore", .deaf = true, .end = PEER_HOLD}, PROBE_MALFORMED,
+		"malformed: not a greeting (SSH-2.0-x?)", ""},
+	{{.bytes = "22x\n", .deaf = true, .end = PEER_HOLD}, PROBE_MALFORMED,
+		"malformed: not a greeting (22x)", ""},
+	{{.bytes = "2200 x\r\n", .deaf = true, .end = PEER_HOLD}, PROBE_MALFORMED,
+		"malformed: not a greeting (220)", ""},
+	{{.bytes = "220-a\r\n", .deaf = true, .endless = true}, PROBE_MALFORMED,
+		"malformed: greeting too long (220-a)", ""},
+};
+
+static void
+smtp_row(size_t i, bool drip)
+{
+	struct bench bench;
+	bench_init(&bench, "127.0.0.1");
+	bench.check->type = CHECK_SMTP;
+	bench.peer.script = smtp_rows[i].script;
+	bench.peer.script.drip = drip && !bench.peer.script.endless;
+	bench_start(&bench, "127.0.0.1");
+	bench_run(&bench);
+	const struct peer *peer = &bench.peer;
+	/* Of what is no greeting the log shows what came with its first wrong byte. */
+	bool shown = !drip || bench.cause != PROBE_MALFORMED;
+	size_t compared = shown ? SIZE_MAX : strcspn(smtp_rows[i].detail, "(");
+	ck_assert_msg(bench.cause == smtp_rows[i].cause &&
+			      strncmp(bench.detail, smtp_rows[i].detail, compared) == 0,
+		"row %zu: %s, %s", i, probe_cause_name(bench.cause), bench.detail);
+	ck_assert_msg(peer->said_len == strlen(smtp_rows[i].said) &&
+			      memcmp(peer->said, smtp_rows[i].said, peer->said_len) == 0,
+		"row %zu: %zu bytes said", i, peer->said_len);
+	if (drip && smtp_rows[i].cause == PROBE_OK &&
+		i != 3) /* there the last piece is no greeting */
+		ck_assert_uint_eq(peer->early, 0);
+	if (bench.cause == PROBE_OK || bench.cause == PROBE_REPLY)
+		ck_assert_uint_eq(peer->closed, 1);
+	bench_fini(&bench);
+}
+
+START_TEST(smtp_endings)
+{
+	smtp_row((size_t)_i / 2, _i % 2);
+}
+END_TEST
+
+static const struct {
+	enum check_type type;
+	enum proxy_version proxy;
+	const char *host;
+	bool other_port;     /* the backend's own is not the one that is checked */
+	const char *opening; /* in version 1 without the ports */
+	size_t len;          /* of one with zeros in it */
+} openings[] = {
+	{CHECK_SMTP, PROXY_OFF, "127.0.0.1", false, "", 0},
+	{CHECK_SMTP, PROXY_V1, "127.0.0.1", false, "PROXY TCP4 127.0.0.1 127.0.0.1", 0},
+	{CHECK_SMTP, PROXY_V1, "::1", true, "PROXY TCP6 ::1 ::1", 0},
+	{CHECK_SMTP, PROXY_V2, "127.0.0.1", true, "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16},
+	{CHECK_SMTP, PROXY_V2, "::1", false, "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16},
+	{CHECK_TCP, PROXY_OFF, "127.0.0.1", false, "", 0},
+	{CHECK_TCP, PROXY_V1, "127.0.0.1", false, "PROXY TCP4 127.0.0.1 127.0.0.1", 0},
+	{CHECK_TCP, PROXY_V2, "::1", false, "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16},
+	{CHECK_TCP, PROXY_V1, "127.0.0.1", true, "", 0},
+	{CHECK_TCP, PROXY_V2, "127.0.0.1", true, "", 0},
+};
+
+/* The header is the first thing, in one piece before the greeting; port is the probe's. */
+START_TEST(proxy_header)
+{
+	struct bench bench;
+	char expected[128];
+	bench_init(&bench, openings[_i].host);
+	bench.check->type = openings[_i].type;
+	bench.pool.proxy = openings[_i].proxy;
+	bench.backend.port = openings[_i].other_port ? 1 : bench.check->port;
+	bench.peer.script = (struct peer_script){
+		.bytes = "220 relay ESMTP\r\n", .deaf = true, .drip = true, .end = PEER_HOLD};
+	bench_start(&bench, openings[_i].host);
+	struct sockaddr_storage storage;
+	struct endpoint own;
+	socklen_t own_len = sizeof(storage);
+	getsockname(bench.probe.io.fd, (struct sockaddr *)&storage, &own_len);
+	endpoint_from_sockaddr(&own, (struct sockaddr *)&storage);
+	while (bench.verdicts == 0)
+		ev_run(bench.loop, EVRUN_ONCE);
+	probe_stop(&bench.probe);
+	bench_run(&bench);
+	ck_assert_int_eq(bench.cause, PROBE_OK);
+	size_t len = openings[_i].len;
+	if (len > 0)
+		memcpy(expected, openings[_i].opening, len);
+	else if (openings[_i].opening[0])
+		len = (size_t)snprintf(expected, sizeof(expected), "%s %u %u\r\n",
+			openings[_i].opening, own.port, bench.check->port);
+	if (openings[_i].type == CHECK_SMTP) {
+		ck_assert_uint_eq(bench.peer.early, len);
+		memcpy(expected + len, QUIT, strlen(QUIT));
+		len += strlen(QUIT);
+	} else {
+		ck_assert_str_eq(bench.detail, "connected");
+	}
+	ck_assert_uint_eq(bench.peer.said_len, len);
+	ck_assert_mem_eq(bench.peer.said, expected, len);
+	bench_fini(&bench);
+}
+END_TEST
+
+/* One deadline: over the connection, each of a greeting's bytes, and the relay's leave. */
+START_TEST(smtp_deadline)
+{
+	static const struct {
+		struct peer_script script;
+		enum probe_cause cause;
+		const char *detail;
+	} timeouts[] = {
+		{{.bytes = ""}, PROBE_TIMEOUT, "timeout: no greeting within 300ms"},
+		{{.bytes = "220-relay\r\n"}, PROBE_TIMEOUT,
+			"timeout: no whole greeting within 300ms"},
+		{{.bytes = "220-\r\n", .drip = true, .endless = true}, PROBE_TIMEOUT,
+			"timeout: no whole greeting within 300ms"},
+		{{.bytes = "220 relay\r\n"}, PROBE_OK, "220"},
+	};
+	struct bench bench;
+	bench_init(&bench, "127.0.0.1");
+	bench.check->type = CHECK_SMTP;
+	bench.check->timeout_ms = 300;
+	bench.peer.script = timeouts[_i].script;
+	bench.peer.script.deaf = true;
+	bench.peer.script.end = PEER_HOLD;
+	bench_start(&bench, "127.0.0.1");
+	bench_run(&bench);
+	ck_assert_int_eq(bench.cause, timeouts[_i].cause);
+	ck_assert_str_eq(bench.detail, timeouts[_i].detail);
+	bench_fini(&bench);
+}
+END_TEST
+
+/* Without an answer to await, a connection is a verdict, and the close comes at once. */
+START_TEST(tcp_refused_and_connected)
+{
+	struct bench bench;
+	bench_init(&bench, "127.0.0.1");
+	bench.check->type = CHECK_TCP;
+	bench.peer.script = (struct peer_script){.bytes = "", .end = PEER_HOLD};
+	bench_start(&bench, "127.0.0.1");
+	bench_run(&bench);
+	ck_assert_int_eq(bench.cause, PROBE_OK);
+	ck_assert_int_eq(bench.phase, PHASE_IDLE);
+	ck_assert_uint_eq(bench.peer.closed, 1);
+	ck_assert_str_eq(bench.peer.request, "");
+	peer_fini(&bench.peer);
+	bench.verdicts = 0;
+	bench_start(&bench, "127.0.0.1");
+	bench_run(&bench);
+	ck_assert_int_eq(bench.cause, PROBE_REFUSED);
+	peer_init(&bench.peer, bench.loop, "127.0.0.1");
+	bench_fini(&bench);
+}
+END_TEST
+
 static void
 fill(TCase *cases)
 {
@@ -420,6 +606,10 @@ fill(TCase *cases)
 	tcase_add_test(cases, endless_body);
 	tcase_add_test(cases, restart_and_stop);
 	tcase_add_test(cases, no_descriptors);
+	tcase_add_loop_test(cases, smtp_endings, 0, 2 * sizeof(smtp_rows) / sizeof(smtp_rows[0]));
+	tcase_add_loop_test(cases, proxy_header, 0, sizeof(openings) / sizeof(openings[0]));
+	tcase_add_loop_test(cases, smtp_deadline, 0, 4);
+	tcase_add_test(cases, tcp_refused_and_connected);
 }
 
 UNIT_MAIN("probe", fill)

@@ -151,11 +151,30 @@ START_TEST(read_back)
 }
 END_TEST
 
+/* Of a connection of our own. */
+START_TEST(own_connection)
+{
+	struct endpoint own = endpoint_of("192.0.2.5:49152");
+	struct endpoint relay = endpoint_of("192.0.2.25:25");
+	uint8_t buf[PROXY_HEADER_MAX];
+	ck_assert_uint_eq(proxy_encode_own(buf, PROXY_OFF, &own, &relay), 0);
+	size_t len = proxy_encode_own(buf, PROXY_V1, &own, &relay);
+	static const char v1[] = "PROXY TCP4 192.0.2.5 192.0.2.25 49152 25\r\n";
+	ck_assert_uint_eq(len, sizeof(v1) - 1);
+	ck_assert_mem_eq(buf, v1, len);
+	len = proxy_encode_own(buf, PROXY_V2, &own, &relay);
+	static const char v2[] = V2_SIGNATURE "\x20\x00\x00\x00";
+	ck_assert_uint_eq(len, sizeof(v2) - 1);
+	ck_assert_mem_eq(buf, v2, len);
+}
+END_TEST
+
 static void
 fill(TCase *cases)
 {
 	tcase_add_loop_test(cases, bytes, 0, sizeof(rows) / sizeof(rows[0]));
 	tcase_add_test(cases, read_back);
+	tcase_add_test(cases, own_connection);
 }
 
 UNIT_MAIN("proxy", fill)
