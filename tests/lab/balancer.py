@@ -19,11 +19,7 @@ pool relays {{
     proxy_protocol = {proxy}
     connect_timeout = 1s
     greeting_timeout = 2s
-    health {{
-        type = http
-        interval = 1s
-        timeout = 1s
-    }}
+    health {{ {health} }}
 {backends}
 }}
 
@@ -34,6 +30,7 @@ listener smtp {{
 }}
 """
 
+HEALTH = "type = http interval = 1s timeout = 1s"
 PAIR = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
@@ -46,10 +43,12 @@ class Balancer:
         self.log = host.path("var/log/smtplb.log")
         self.process = None
 
-    def configure(self, allow="203.0.113.10", proxy="v2", relays=("relay1", "relay2")):
+    def configure(self, allow="203.0.113.10", proxy="v2", relays=("relay1", "relay2"),
+                  health=HEALTH):
         backends = "\n".join(f"    backend {name} {{ address = 10.0.1.{HOSTS[name][0]} }}"
                              for name in relays)
-        self.config.write_text(CONFIG.format(allow=allow, proxy=proxy, backends=backends),
+        self.config.write_text(CONFIG.format(allow=allow, proxy=proxy, health=health,
+                                             backends=backends),
                                encoding="ascii")
 
     def start(self, **options):
