@@ -37,8 +37,12 @@ CC = clang
 VARIANT_CFLAGS = -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=all
 VARIANT_LDFLAGS = -fsanitize=address,undefined
+else ifeq ($(VARIANT),coverage)
+CC = clang
+VARIANT_CFLAGS = -O0 -fprofile-instr-generate -fcoverage-mapping
+VARIANT_LDFLAGS = -fprofile-instr-generate
 else
-$(error VARIANT=$(VARIANT): use release, clang, asan, tsan or fuzz)
+$(error VARIANT=$(VARIANT): use release, clang, asan, tsan, fuzz or coverage)
 endif
 
 LIB_SRC := $(wildcard acl/*.c conf/*.c health/*.c lb/wire/*.c lb/io/*.c) \

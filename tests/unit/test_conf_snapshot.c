@@ -33,6 +33,33 @@ static const char rest[] =
 	"pool relays { proxy_protocol = v2  backend relay1 { address = 10.0.1.11 } }\n"
 	"listener smtp { bind = 0.0.0.0:25  acl = senders  pool = relays }\n";
 
+/* Probes of the mail port follow the backend's port unless they are told another. */
+START_TEST(knows_the_checks)
+{
+	static const struct {
+		const char *health;
+		enum check_type type;
+		uint16_t port;
+	} checks[] = {
+		{"", CHECK_HTTP, 80},
+		{"type = http  port = 25", CHECK_HTTP, 25},
+		{"type = tcp", CHECK_TCP, 0},
+		{"type = tcp  port = 80", CHECK_TCP, 80},
+		{"type = smtp", CHECK_SMTP, 0},
+		{"type = smtp  port = 2525", CHECK_SMTP, 2525},
+		{"type = none", CHECK_NONE, 0},
+	};
+	char text[1000];
+	snprintf(text, sizeof(text), "%.*spool relays { proxy_protocol = v1  health { %s }%s",
+		(int)(strstr(rest, "pool relays") - rest), rest, checks[_i].health,
+		strstr(rest, "  backend"));
+	struct snapshot *snapshot = load("checks", text, 0);
+	ck_assert_int_eq(snapshot->pools[0].check.type, checks[_i].type);
+	ck_assert_uint_eq(snapshot->pools[0].check.port, checks[_i].port);
+	snapshot_unref(snapshot);
+}
+END_TEST
+
 START_TEST(fills_in_the_defaults)
 {
 	struct snapshot *snapshot = load("rest", rest, 0);
@@ -376,6 +403,7 @@ static void
 fill(TCase *tcase)
 {
 	tcase_add_test(tcase, fills_in_the_defaults);
+	tcase_add_loop_test(tcase, knows_the_checks, 0, 7);
 	tcase_add_test(tcase, takes_what_is_given);
 	tcase_add_test(tcase, refuses_an_empty_text);
 	tcase_add_test(tcase, refuses_too_many_backends);
