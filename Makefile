@@ -60,7 +60,8 @@ FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@; )# V=1 shows the commands themselves
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all deps demo run test unit system lab lint format fuzz asan tsan bench install clean help
+.PHONY: all deps demo run test unit system lab lint format fuzz asan tsan coverage mutation bench \
+	install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
 MAKEFLAGS += --no-print-directory
@@ -135,6 +136,14 @@ tsan-run: unit system
 
 clang-build: deps-tools
 	@$(MAKE) -j$$(nproc) $(B)/smtplb $(B)/sink $(UNITS) $(REPLAYS)
+
+# Every program writes what it took at its end; %8m: side by side, merged, as whichever user.
+coverage: deps-tools ## branch coverage of unit and system tests: the report, build/coverage/html
+	@$(MAKE) -j$$(nproc) VARIANT=coverage clang-build
+	@rm -rf build/coverage/profiles && mkdir -m 777 build/coverage/profiles
+	@umask 0; LLVM_PROFILE_FILE=$(CURDIR)/build/coverage/profiles/%8m.profraw \
+		$(MAKE) VARIANT=coverage unit system
+	@tests/coverage build/coverage
 
 FUZZ_SECONDS ?= 60
 fuzz: deps-tools ## run each fuzz target for FUZZ_SECONDS (60)

@@ -74,8 +74,10 @@ const char *
 addr_format(const struct addr *addr, char buf[ADDR_TEXT_MAX])
 {
 	int af = addr->family == ADDR_V6 ? AF_INET6 : AF_INET;
-	if (addr->family == ADDR_NONE || !inet_ntop(af, addr->bytes, buf, ADDR_TEXT_MAX))
+	if (addr->family == ADDR_NONE)
 		snprintf(buf, ADDR_TEXT_MAX, "-");
+	else
+		inet_ntop(af, addr->bytes, buf, ADDR_TEXT_MAX); /* fails only without room */
 	return buf;
 }
 

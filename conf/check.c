@@ -19,10 +19,11 @@ check_path(const struct load *load, const struct value *value)
 bool
 check_is_plain(const char *text, size_t max)
 {
+	const unsigned char *bytes = (const unsigned char *)text;
 	size_t len = 0;
-	while (text[len] > ' ' && text[len] <= '~')
+	while (bytes[len] > ' ' && bytes[len] <= '~')
 		len++;
-	return !text[len] && len <= max;
+	return !bytes[len] && len <= max;
 }
 
 static struct acl *
@@ -74,11 +75,11 @@ check_pools(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 	}
 }
 
-/* The first bind before this one, over all listeners, that is the same. */
+/* The first bind before this one of the snapshot's, over all listeners, that is the same. */
 static const struct bind_conf *
 find_same_bind(const struct snapshot *snapshot, const struct bind_conf *bind)
 {
-	for (size_t i = 0; i < snapshot->listener_count; i++) {
+	for (size_t i = 0;; i++) {
 		const struct listener_conf *listener = &snapshot->listeners[i];
 		for (size_t k = 0; k < listener->bind_count; k++) {
 			const struct bind_conf *other = &listener->binds[k];
@@ -88,7 +89,6 @@ find_same_bind(const struct snapshot *snapshot, const struct bind_conf *bind)
 				return other;
 		}
 	}
-	return NULL;
 }
 
 static void

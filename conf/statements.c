@@ -76,10 +76,11 @@ next_token(struct walk *walk)
 		walk->at += token.len;
 		return token;
 	}
-	/* text_clean saw to it that the quote closes. */
+	/* text_clean saw to it that the quote closes. What stands behind a backslash ends nothing.
+	 */
 	char *close = walk->at + 1;
 	while (*close != c)
-		close += *close == '\\' && (close[1] == c || close[1] == '\\') ? 2 : 1;
+		close += *close == '\\' ? 2 : 1;
 	token.text = walk->at + 1;
 	token.len = (size_t)(close - token.text);
 	walk->at = close + 1;

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -116,7 +117,8 @@ list_choices(const struct choice *choices, const char *between, char *list, size
 {
 	size_t len = 0;
 	*list = '\0';
-	for (; choices->name && len < size; choices++) {
+	for (; choices->name; choices++) {
+		assert(len < size);
 		if (!choices->refused)
 			len += (size_t)snprintf(
 				list + len, size - len, "%s%s", len ? between : "", choices->name);

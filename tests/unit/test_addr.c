@@ -123,6 +123,9 @@ static const struct prefix_row prefixes[] = {
 	{"[::/32]/32", NULL, "a number from 0 to 128"},
 	{"[]", NULL, "not an IPv4 or IPv6 address"},
 	{"", NULL, "not an IPv4 or IPv6 address"},
+	{"[0000:0000:0000:0000:0000:0000:0000:0001]/"
+	 "00000000000000000000000000000000000000000000000000128",
+		NULL, "not an IPv4 or IPv6 address"},
 	{"/8", NULL, "not an IPv4 or IPv6 address"},
 };
 
@@ -306,6 +309,17 @@ START_TEST(endpoint_of_no_ip)
 }
 END_TEST
 
+START_TEST(no_address)
+{
+	struct addr none = {.family = ADDR_NONE};
+	char buf[ADDR_TEXT_MAX];
+	ck_assert_uint_eq(addr_bits(ADDR_NONE), 0);
+	ck_assert_uint_eq(addr_bits(ADDR_V4), 32);
+	ck_assert_uint_eq(addr_bits(ADDR_V6), 128);
+	ck_assert_str_eq(addr_format(&none, buf), "-");
+}
+END_TEST
+
 static void
 fill(TCase *cases)
 {
@@ -317,6 +331,7 @@ fill(TCase *cases)
 	tcase_add_test(cases, endpoint_sockaddr);
 	tcase_add_test(cases, endpoint_of_a_mapped_peer);
 	tcase_add_test(cases, endpoint_of_no_ip);
+	tcase_add_test(cases, no_address);
 }
 
 UNIT_MAIN("addr", fill)

@@ -168,6 +168,23 @@ START_TEST(suggests_nothing_for_a_monster)
 	struct suggest suggest = {.word = word};
 	suggest_offer(&suggest, word + 1);
 	ck_assert_ptr_null(suggest.best);
+	suggest.word = "aaaaaaaaaaaa";
+	suggest_offer(&suggest, word);
+	ck_assert_ptr_null(suggest.best);
+}
+END_TEST
+
+START_TEST(suggests_the_nearest)
+{
+	struct suggest suggest = {.word = "timeout"};
+	suggest_offer(&suggest, "timeuot");
+	ck_assert_str_eq(suggest.best, "timeuot");
+	suggest_offer(&suggest, "tiemeut");
+	suggest_offer(&suggest, "timout");
+	ck_assert_str_eq(suggest.best, "timeuot");
+	suggest_offer(&suggest, "timeout");
+	ck_assert_str_eq(suggest.best, "timeout");
+	ck_assert_uint_eq(suggest.distance, 0);
 }
 END_TEST
 
@@ -312,6 +329,7 @@ fill(TCase *tcase)
 	tcase_add_test(tcase, parses_numbers);
 	tcase_add_test(tcase, suggests_the_near_miss);
 	tcase_add_test(tcase, suggests_nothing_for_a_monster);
+	tcase_add_test(tcase, suggests_the_nearest);
 	tcase_add_test(tcase, cleans_texts);
 	tcase_add_test(tcase, keeps_every_place);
 	tcase_add_test(tcase, keeps_the_first_problem);

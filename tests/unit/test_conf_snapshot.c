@@ -60,6 +60,19 @@ START_TEST(knows_the_checks)
 }
 END_TEST
 
+/* Who is not root can't become anybody else, and need not. */
+START_TEST(asks_for_the_user_as_root_only)
+{
+	char text[1000];
+	snprintf(text, sizeof(text), "user = nobody-of-that-name\n%s", strchr(rest, '\n') + 1);
+	if (geteuid() == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	struct snapshot *snapshot = load("other user", text, 0);
+	ck_assert_str_eq(snapshot->user, "nobody-of-that-name");
+	snapshot_unref(snapshot);
+}
+END_TEST
+
 START_TEST(fills_in_the_defaults)
 {
 	struct snapshot *snapshot = load("rest", rest, 0);
@@ -403,6 +416,7 @@ static void
 fill(TCase *tcase)
 {
 	tcase_add_test(tcase, fills_in_the_defaults);
+	tcase_add_test(tcase, asks_for_the_user_as_root_only);
 	tcase_add_loop_test(tcase, knows_the_checks, 0, 7);
 	tcase_add_test(tcase, takes_what_is_given);
 	tcase_add_test(tcase, refuses_an_empty_text);

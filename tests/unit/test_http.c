@@ -78,6 +78,8 @@ static const struct row rows[] = {
 	{"HTTP/1.1 200 OK\r\r\n\r\n", 0, BAD, 0, 0, "CR without LF"},
 	{"HTTP/1.1 200 OK\r\ngarbage\r\n\r\n", 0, BAD, 0, 0, "not a header line"},
 	{"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", 0, BAD, 0, 0, "not a header line"},
+	{"HTTP/1.1 200 OK\r\nA\x01: b\r\n\r\n", 0, BAD, 0, 0, "not a header line"},
+	{"HTTP/1.1 200 OK\r\nA\t: b\r\n\r\n", 0, BAD, 0, 0, "not a header line"},
 	{"HTTP/1.1 200 OK\r\n: b\r\n\r\n", 0, BAD, 0, 0, "not a header line"},
 	{"HTTP/1.1 200 OK\r\n\0: b\r\n\r\n", 24, BAD, 0, 0, "not a header line"},
 };
@@ -180,6 +182,17 @@ START_TEST(bounded)
 }
 END_TEST
 
+START_TEST(nothing_behind_the_end)
+{
+	static const char bytes[] = "HTTP/1.1 200\n\nx";
+	struct http_reply reply;
+	http_reply_init(&reply);
+	ck_assert_int_eq(feed(&reply, bytes, 0, sizeof(bytes) - 2), 14);
+	ck_assert_int_eq(feed(&reply, bytes, 14, 15), -1);
+	ck_assert_str_eq(reply.why, "bytes behind the end");
+}
+END_TEST
+
 START_TEST(longest_header)
 {
 	static char bytes[HTTP_HEADER_MAX];
@@ -191,6 +204,9 @@ START_TEST(longest_header)
 	http_reply_init(&reply);
 	ck_assert_int_eq(feed(&reply, bytes, 0, sizeof(bytes)), HTTP_HEADER_MAX);
 	ck_assert_uint_eq(reply.status, 200);
+	http_reply_init(&reply);
+	ck_assert_int_eq(feed(&reply, bytes, 0, sizeof(bytes) - 1), 0);
+	ck_assert_int_eq(feed(&reply, bytes, sizeof(bytes) - 1, sizeof(bytes)), 1);
 }
 END_TEST
 
@@ -262,6 +278,7 @@ fill(TCase *cases)
 	tcase_add_test(cases, every_split_of_every_row);
 	tcase_add_test(cases, bounded);
 	tcase_add_test(cases, longest_header);
+	tcase_add_test(cases, nothing_behind_the_end);
 	tcase_add_test(cases, kept_line);
 	tcase_add_test(cases, request);
 }

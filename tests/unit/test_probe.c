@@ -407,6 +407,10 @@ END_TEST
 /* SMTP. A good greeting is followed by our QUIT and lingering, any other end by a close. */
 
 #define QUIT "QUIT\r\n"
+#define X10 "xxxxxxxxxx"
+#define X100 X10 X10 X10 X10 X10 X10 X10 X10 X10 X10
+#define X199 X100 X10 X10 X10 X10 X10 X10 X10 X10 X10 "xxxxxxxxx"
+#define X400 X100 X100 X100 X100
 
 static const struct {
 	struct peer_script script;
@@ -421,7 +425,8 @@ static const struct {
 	{{.bytes = "421 4.3.2 too busy\r\n", .deaf = true}, PROBE_REPLY,
 		"reply: 421 4.3.2 too busy", QUIT},
 	{{.bytes = "554-go\r\n554 away\r\n", .deaf = true}, PROBE_REPLY, "reply: 554-go", QUIT},
-	{{.bytes = "221 \x01\xff\"~\r\n", .deaf = true}, PROBE_REPLY, "reply: 221 ?\?\"~", QUIT},
+	{{.bytes = "221 \x01\xff\x7f\"~\r\n", .deaf = true}, PROBE_REPLY, "reply: 221 ?\?\?\"~",
+		QUIT},
 	{{.bytes = "", .deaf = true}, PROBE_CLOSED, "closed: without a greeting", ""},
 	{{.bytes = "220-relay\r\n", .deaf = true}, PROBE_CLOSED,
 		"closed: in the middle of the greeting", ""},
@@ -433,6 +438,8 @@ static const struct {
 		"malformed: not a greeting (220-relay)", ""},
 	{{.bytes = "SSH-2.0-x\r\nmore", .deaf = true, .end = PEER_HOLD}, PROBE_MALFORMED,
 		"malformed: not a greeting (SSH-2.0-x?)", ""},
+	{{.bytes = "2" X400, .deaf = true, .end = PEER_HOLD}, PROBE_MALFORMED,
+		"malformed: not a greeting (2" X199 ")", ""},
 	{{.bytes = "22x\n", .deaf = true, .end = PEER_HOLD}, PROBE_MALFORMED,
 		"malformed: not a greeting (22x)", ""},
 	{{.bytes = "2200 x\r\n", .deaf = true, .end = PEER_HOLD}, PROBE_MALFORMED,
