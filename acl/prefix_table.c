@@ -6,7 +6,9 @@
 #include "acl/mem.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdlib.h>
+#include <string.h>
 
 static_assert(sizeof(struct prefix_entry) == 32, "a million entries are 32 MB");
 
@@ -21,20 +23,20 @@ enum {
 static unsigned __int128
 number_of(const struct addr *addr)
 {
-	unsigned __int128 number = 0;
-	unsigned bytes = addr_bits(addr->family) / 8;
-	for (unsigned i = 0; i < bytes; i++)
-		number = number << 8 | addr->bytes[i];
-	return number;
+	uint64_t halves[2];
+	memcpy(halves, addr->bytes, sizeof(halves));
+	if (addr->family == ADDR_V4)
+		return be64toh(halves[0]) >> 32;
+	return (unsigned __int128)be64toh(halves[0]) << 64 | be64toh(halves[1]);
 }
 
 struct prefix
 prefix_entry_prefix(const struct prefix_entry *entry, enum addr_family family)
 {
 	struct prefix prefix = {.addr.family = family, .len = entry->len};
-	unsigned __int128 rest = entry->first;
-	for (unsigned i = addr_bits(family) / 8; i-- > 0; rest >>= 8)
-		prefix.addr.bytes[i] = (uint8_t)rest;
+	unsigned __int128 number = entry->first << (family == ADDR_V4 ? 96 : 0);
+	uint64_t halves[2] = {htobe64((uint64_t)(number >> 64)), htobe64((uint64_t)number)};
+	memcpy(prefix.addr.bytes, halves, sizeof(halves));
 	return prefix;
 }
 
