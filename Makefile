@@ -47,10 +47,11 @@ endif
 
 LIB_SRC := $(wildcard acl/*.c conf/*.c health/*.c lb/wire/*.c lb/io/*.c) \
 	$(filter-out lb/main.c,$(wildcard lb/*.c))
-SINK_SRC := $(wildcard bench/*.c)
+ACL_BENCH_SRC := $(wildcard bench/acl_*.c)
+SINK_SRC := $(filter-out $(ACL_BENCH_SRC),$(wildcard bench/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-SOURCES := $(LIB_SRC) lb/main.c $(SINK_SRC) $(UNIT_SRC) $(FUZZ_SRC) tests/fuzz/replay.c
+SOURCES := $(LIB_SRC) lb/main.c $(SINK_SRC) $(ACL_BENCH_SRC) $(UNIT_SRC) $(FUZZ_SRC) tests/fuzz/replay.c
 HEADERS := $(wildcard */*.h */*/*.h)
 
 LIB := $(B)/libsmtplb.a
@@ -60,8 +61,8 @@ FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@; )# V=1 shows the commands themselves
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all deps demo run test unit system lab lint format fuzz asan tsan coverage mutation bench \
-	install clean help
+.PHONY: all deps deps-build deps-test deps-bench deps-tools demo run test unit system lab lint format \
+	fuzz asan tsan coverage mutation bench install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
 MAKEFLAGS += --no-print-directory
@@ -71,13 +72,15 @@ all: deps-build ## build/smtplb and build/sink
 
 $(B)/smtplb: $(B)/obj/lb/main.o $(LIB)
 $(B)/sink: $(call OBJ,$(SINK_SRC)) $(LIB)
+$(B)/acl_bench: $(call OBJ,$(ACL_BENCH_SRC)) $(LIB)
 $(UNITS): $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 $(REPLAYS): $(B)/tests/fuzz/%.replay: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(LIB)
 $(FUZZERS): $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIB)
 $(UNITS): LDLIBS := -lcheck -lsubunit -lrt $(LDLIBS)
+$(B)/acl_bench: LDLIBS := -lmaxminddb $(LDLIBS)
 $(FUZZERS): VARIANT_LDFLAGS := -fsanitize=fuzzer,address,undefined
 
-$(B)/smtplb $(B)/sink $(UNITS) $(REPLAYS) $(FUZZERS):
+$(B)/smtplb $(B)/sink $(B)/acl_bench $(UNITS) $(REPLAYS) $(FUZZERS):
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
 
@@ -95,13 +98,15 @@ $(B)/obj/%.o: %.c Makefile
 # them below build/ and installs nothing (tests/peers).
 DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev python3
 DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist iproute2 util-linux apt dpkg
+DEPS_BENCH = libmaxminddb-dev
 DEPS_TOOLS = clang clang-format clang-tidy cppcheck libclang-rt-14-dev llvm
 
-deps: deps-build deps-test deps-tools ## install the Debian packages that everything below needs
+deps: deps-build deps-test deps-bench deps-tools ## install the Debian packages that everything below needs
 
-deps-build deps-test deps-tools:
+deps-build deps-test deps-bench deps-tools:
 	@tests/deps $(DEPS_BUILD) \
 		$(if $(filter-out deps-build,$@),$(DEPS_TEST)) \
+		$(if $(filter deps-bench deps-tools,$@),$(DEPS_BENCH)) \
 		$(if $(filter deps-tools,$@),$(DEPS_TOOLS))
 
 demo: all ## send mail through two relays, kill one on the way, show that none was lost
@@ -157,15 +162,17 @@ lint: deps-tools ## clang-format, clang-tidy, cppcheck, include direction
 	@clang-format --dry-run -Werror $(SOURCES) $(HEADERS)
 	@tests/lint/includes $(SOURCES) $(HEADERS)
 	@cppcheck -q --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE -j$$(nproc) $(LIB_SRC) lb/main.c $(SINK_SRC)
-	@printf '%s\n' $(LIB_SRC) lb/main.c $(SINK_SRC) | xargs -P$$(nproc) -I{} \
+		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE -j$$(nproc) $(LIB_SRC) lb/main.c $(SINK_SRC) $(ACL_BENCH_SRC)
+	@printf '%s\n' $(LIB_SRC) lb/main.c $(SINK_SRC) $(ACL_BENCH_SRC) | xargs -P$$(nproc) -I{} \
 		clang-tidy --quiet {} -- -std=gnu11 $(CPPFLAGS_ALL) 2>/dev/null
 
 format: ## let clang-format rewrite the C sources
 	clang-format -i $(SOURCES) $(HEADERS)
 
-bench: all ## compare with HAProxy and nginx: CPU a session, interleaved
+bench: all deps-bench ## CPU a session beside HAProxy and nginx; a million prefixes beside libmaxminddb
+	@$(MAKE) $(B)/acl_bench
 	@bench/run
+	@bench/acl
 
 install: $(B)/smtplb ## into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 755 $(B)/smtplb $(DESTDIR)$(PREFIX)/sbin/smtplb

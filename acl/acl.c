@@ -5,6 +5,7 @@
  */
 #include "acl/acl.h"
 
+#include "acl/first_match.h"
 #include "acl/list.h"
 #include "acl/mem.h"
 #include "acl/mynetworks.h"
@@ -93,6 +94,31 @@ add_listed(void *context, const struct acl_rule *rule)
 }
 
 static void
+add_dunno(void *context, const struct prefix *prefix, const char *file, unsigned line)
+{
+	struct acl *acl = context;
+	prefix_table_add_dunno(&acl->table, prefix, file_number(acl, file), line);
+}
+
+/* A bad list is taken back by the caller, with its DUNNOs. */
+static void
+add_list(struct acl *acl, enum list_format format, enum acl_action action, const char *path,
+	const char *file, unsigned line, struct report *report)
+{
+	const struct list_handler handler = {
+		.rule = add_listed, .dunno = add_dunno, .context = acl};
+	struct prefix_mark mark = prefix_table_mark(&acl->table);
+	size_t errors = report->errors;
+	if (*path == '\0')
+		report_error(report, file, line, "%s: names no file; write %s:PATH",
+			format == LIST_CIDR ? "cidr" : "file",
+			format == LIST_CIDR ? "cidr" : "file");
+	else if (list_load(format, path, action, file, line, &handler, acl->sources, report) &&
+		 report->errors == errors)
+		first_match_check(&acl->table, mark, acl->files, report);
+}
+
+static void
 add_prefix(struct acl *acl, enum acl_action action, const char *item, const char *file,
 	unsigned line, struct report *report)
 {
@@ -113,7 +139,7 @@ add_prefix(struct acl *acl, enum acl_action action, const char *item, const char
 static void
 refuse_scheme(const char *item, size_t len, const char *file, unsigned line, struct report *report)
 {
-	static const char *const later[] = {"country", "asn", "cidr"};
+	static const char *const later[] = {"country", "asn"};
 	for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++) {
 		if (strlen(later[i]) != len || strncmp(item, later[i], len) != 0)
 			continue;
@@ -123,8 +149,8 @@ refuse_scheme(const char *item, size_t len, const char *file, unsigned line, str
 			item, later[i]);
 		return;
 	}
-	report_error(
-		report, file, line, "%.60s: no such kind of rule; use a prefix or file:PATH", item);
+	report_error(report, file, line,
+		"%.60s: no such kind of rule; use a prefix, file:PATH or cidr:PATH", item);
 }
 
 void
@@ -136,13 +162,12 @@ acl_add_item(struct acl *acl, enum acl_action action, const char *item, const ch
 	size_t scheme = mynetworks_scheme_len(item);
 	if (!scheme)
 		add_prefix(acl, action, item, file, line, report);
-	else if (scheme != 4 || strncmp(item, "file", scheme) != 0)
-		refuse_scheme(item, scheme, file, line, report);
-	else if (item[scheme + 1] == '\0')
-		report_error(report, file, line, "file: names no file; write file:PATH");
+	else if (scheme == 4 && strncmp(item, "file", scheme) == 0)
+		add_list(acl, LIST_MYNETWORKS, action, item + scheme + 1, file, line, report);
+	else if (scheme == 4 && strncmp(item, "cidr", scheme) == 0)
+		add_list(acl, LIST_CIDR, action, item + scheme + 1, file, line, report);
 	else
-		list_load(LIST_MYNETWORKS, item + scheme + 1, action, file, line, add_listed, acl,
-			acl->sources, report);
+		refuse_scheme(item, scheme, file, line, report);
 	if (report->errors != errors) {
 		acl->refused = true;
 		prefix_table_rewind(&acl->table, mark);

@@ -51,8 +51,9 @@ void acl_record(struct acl *acl, struct sources *sources);
 void acl_add(struct acl *acl, const struct acl_rule *rule);
 
 /* Adds one item of an `allow` or `deny` list as it stands in the configuration at file:line: a
- * prefix, or `file:PATH`, whose entries are added with their own file and line (a relative PATH is
- * taken from the working directory). Problems go to the report; nothing of a bad list is added. */
+ * prefix, or `file:PATH` or `cidr:PATH`, whose entries are added with their own file and line (a
+ * relative PATH is taken from the working directory). Problems go to the report; nothing of a bad
+ * list is added. */
 void acl_add_item(struct acl *acl, enum acl_action action, const char *item, const char *file,
 	unsigned line, struct report *report);
 

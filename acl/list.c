@@ -4,6 +4,7 @@
  */
 #include "acl/list.h"
 
+#include "acl/cidr.h"
 #include "acl/mem.h"
 #include "acl/mynetworks.h"
 
@@ -20,6 +21,7 @@ struct list_file {
 	char *path;
 	dev_t device;
 	ino_t inode;
+	enum list_format format;
 	enum acl_action action;
 	bool open;
 };
@@ -30,8 +32,10 @@ struct list {
 	size_t capacity;
 	unsigned depth;
 	const char *current; /* the file being parsed */
-	void (*add)(void *context, const struct acl_rule *rule);
-	void *context;
+	const struct list_handler *handler;
+	bool allows; /* such a rule has come */
+	bool denies;
+	bool dunnos;
 	struct sources *sources; /* may be NULL */
 	struct report *report;
 };
@@ -79,8 +83,8 @@ read_text(int fd, size_t size_hint, size_t *len, const char **why)
 	return NULL;
 }
 
-static void list_read(struct list *list, const char *path, enum acl_action action, const char *file,
-	unsigned line);
+static void list_read(struct list *list, enum list_format format, const char *path,
+	enum acl_action action, const char *file, unsigned line);
 
 static void
 on_prefix(void *context, enum acl_action action, const struct prefix *prefix, unsigned line)
@@ -88,16 +92,40 @@ on_prefix(void *context, enum acl_action action, const struct prefix *prefix, un
 	struct list *list = context;
 	struct acl_rule rule = {
 		.action = action, .prefix = *prefix, .file = list->current, .line = line};
-	list->add(list->context, &rule);
+	*(action == ACL_ALLOW ? &list->allows : &list->denies) = true;
+	list->handler->rule(list->handler->context, &rule);
+}
+
+/* To a list of Postfix's, whatever its table says is a match: there a DUNNO ends no search. */
+static void
+on_dunno(void *context, const struct prefix *prefix, unsigned line)
+{
+	struct list *list = context;
+	if (list->depth > 1)
+		return;
+	list->dunnos = true;
+	list->handler->dunno(list->handler->context, prefix, list->current, line);
+}
+
+static void
+include(struct list *list, enum list_format format, enum acl_action action, const char *path,
+	unsigned line)
+{
+	const char *includer = list->current;
+	list_read(list, format, path, action, includer, line);
+	list->current = includer;
 }
 
 static void
 on_include(void *context, enum acl_action action, const char *path, unsigned line)
 {
-	struct list *list = context;
-	const char *includer = list->current;
-	list_read(list, path, action, includer, line);
-	list->current = includer;
+	include(context, LIST_MYNETWORKS, action, path, line);
+}
+
+static void
+on_table(void *context, enum acl_action action, const char *path, unsigned line)
+{
+	include(context, LIST_CIDR, action, path, line);
 }
 
 static void
@@ -115,8 +143,8 @@ refuse_loop(struct list *list, const struct list_file *again, const char *file, 
 
 /* True when the file needs no reading: it was read before, or is being read, which is an error. */
 static bool
-was_met(struct list *list, const struct stat *st, enum acl_action action, const char *file,
-	unsigned line)
+was_met(struct list *list, enum list_format format, const struct stat *st, enum acl_action action,
+	const char *file, unsigned line)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const struct list_file *met = &list->files[i];
@@ -124,31 +152,45 @@ was_met(struct list *list, const struct stat *st, enum acl_action action, const 
 			continue;
 		if (met->open)
 			refuse_loop(list, met, file, line);
-		if (met->open || met->action == action)
+		if (met->open || (met->format == format && met->action == action))
 			return true;
 	}
 	return false;
 }
 
 static void
-parse_file(struct list *list, struct list_file *opened, char *text, size_t len)
+parse_text(struct list *list, const struct list_file *file, char *text, size_t len)
 {
-	struct mynetworks_handler handler = {
-		.prefix = on_prefix, .include = on_include, .context = list};
+	const struct mynetworks_handler entries = {
+		.prefix = on_prefix, .include = on_include, .table = on_table, .context = list};
+	const struct cidr_handler lines = {.rule = on_prefix, .dunno = on_dunno, .context = list};
+	switch (file->format) {
+	case LIST_MYNETWORKS:
+		mynetworks_parse(text, len, file->path, file->action, &entries, list->report);
+		break;
+	case LIST_CIDR:
+		cidr_parse(text, len, file->path, file->action, &lines, list->report);
+		break;
+	}
+}
+
+static void
+parse_file(struct list *list, const struct list_file *opened, char *text, size_t len)
+{
 	size_t index = list->count;
 	if (index == list->capacity)
 		list->files = mem_grow(list->files, &list->capacity, sizeof(*list->files));
 	list->files[list->count++] = *opened;
 	list->current = opened->path;
 	list->depth++;
-	mynetworks_parse(text, len, opened->path, opened->action, &handler, list->report);
+	parse_text(list, opened, text, len);
 	list->depth--;
 	list->files[index].open = false;
 }
 
 static void
-list_read(struct list *list, const char *path, enum acl_action action, const char *file,
-	unsigned line)
+list_read(struct list *list, enum list_format format, const char *path, enum acl_action action,
+	const char *file, unsigned line)
 {
 	const char *why = "includes are nested too deep; include it from further up";
 	struct stat st;
@@ -160,7 +202,7 @@ list_read(struct list *list, const char *path, enum acl_action action, const cha
 		sources_add(list->sources, path, fd < 0 ? NULL : &st);
 	if (fd < 0)
 		goto fail;
-	if (was_met(list, &st, action, file, line)) {
+	if (was_met(list, format, &st, action, file, line)) {
 		close(fd);
 		return;
 	}
@@ -171,27 +213,26 @@ list_read(struct list *list, const char *path, enum acl_action action, const cha
 	struct list_file opened = {.path = mem_text(path),
 		.device = st.st_dev,
 		.inode = st.st_ino,
+		.format = format,
 		.action = action,
 		.open = true};
 	parse_file(list, &opened, text, len);
 	free(text);
 	return;
 fail:
-	report_error(list->report, file, line, "can't read the list %.1000s: %s", path, why);
+	report_error(list->report, file, line, "can't read the %s %.1000s: %s",
+		format == LIST_CIDR ? "table" : "list", path, why);
 }
 
-void
+bool
 list_load(enum list_format format, const char *path, enum acl_action action, const char *file,
-	unsigned line, void (*add)(void *context, const struct acl_rule *rule), void *context,
-	struct sources *sources, struct report *report)
+	unsigned line, const struct list_handler *handler, struct sources *sources,
+	struct report *report)
 {
-	struct list list = {.add = add, .context = context, .sources = sources, .report = report};
-	if (format == LIST_CIDR) {
-		report_error(report, file, line, "cidr tables are not available yet");
-		return;
-	}
-	list_read(&list, path, action, file, line);
+	struct list list = {.handler = handler, .sources = sources, .report = report};
+	list_read(&list, format, path, action, file, line);
 	for (size_t i = 0; i < list.count; i++)
 		free(list.files[i].path);
 	free(list.files);
+	return (list.allows && list.denies) || list.dunnos;
 }

@@ -3,6 +3,8 @@
  */
 #include "acl/mynetworks.h"
 
+#include "acl/line.h"
+
 #include <string.h>
 
 /* Something that Postfix would read otherwise: warned of once a list, however often it is there. */
@@ -20,6 +22,7 @@ struct parser {
 	size_t entries; /* bad ones included */
 	struct oddity comment;
 	struct oddity bare_ipv6;
+	struct oddity table;
 };
 
 size_t
@@ -54,17 +57,21 @@ warn(const struct parser *parser, const struct oddity *oddity, const char *what)
 #define SHOWN "%.60s"
 
 static void
-refuse_table(const struct parser *parser, const char *pattern, size_t scheme)
+parse_table(struct parser *parser, enum acl_action action, const char *pattern, size_t scheme)
 {
-	if (scheme == 4 && strncmp(pattern, "cidr", scheme) == 0)
+	const char *path = pattern + scheme + 1;
+	if (scheme != 4 || strncmp(pattern, "cidr", scheme) != 0) {
 		report_error(parser->report, parser->file, parser->line,
-			SHOWN ": cidr tables are not available in this version; list the prefixes",
+			SHOWN ": lookup tables are not taken, but for cidr:/PATH; write the "
+			      "prefixes, or the path of a list of them",
 			pattern);
-	else
+	} else if (path[0] != '/') {
 		report_error(parser->report, parser->file, parser->line,
-			SHOWN ": lookup tables are not taken; write the prefixes, or the path of a "
-			      "list of them",
-			pattern);
+			SHOWN ": write the table's whole path: cidr:/PATH", pattern);
+	} else {
+		note(parser, &parser->table);
+		parser->handler->table(parser->handler->context, action, path, parser->line);
+	}
 }
 
 static void
@@ -105,7 +112,7 @@ parse_entry(struct parser *parser, const char *entry)
 	else if (pattern[0] == '/')
 		parser->handler->include(parser->handler->context, action, pattern, parser->line);
 	else if (scheme)
-		refuse_table(parser, pattern, scheme);
+		parse_table(parser, action, pattern, scheme);
 	else
 		parse_prefix(parser, action, pattern);
 }
@@ -148,15 +155,9 @@ parse_line(struct parser *parser, char *line, char *end)
 		end--;
 	*end = '\0';
 	size_t len = (size_t)(end - line);
-	if (memchr(line, '\0', len))
-		report_error(parser->report, parser->file, parser->line,
-			"a NUL byte: this is no text file, or a damaged one");
-	else if (memchr(line, '\r', len))
-		report_error(parser->report, parser->file, parser->line,
-			"a carriage return in mid-line; save the file with LF or CRLF line ends");
-	else if (parser->line == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0)
-		report_error(parser->report, parser->file, parser->line,
-			"a byte order mark; save the file without one");
+	const char *flaw = line_flaw(line, len, parser->line);
+	if (flaw)
+		report_error(parser->report, parser->file, parser->line, "%s", flaw);
 	else
 		parse_entries(parser, line, end);
 }
@@ -183,4 +184,7 @@ mynetworks_parse(char *text, size_t len, const char *file, enum acl_action actio
 	warn(&parser, &parser.bare_ipv6,
 		"an IPv6 address without brackets: Postfix takes it for a lookup table; write "
 		"[2001:db8::]/32");
+	warn(&parser, &parser.table,
+		"a cidr: table in a list: Postfix takes whatever it finds there for a match, "
+		"REJECT and DUNNO too; here OK allows and REJECT denies");
 }

@@ -1,7 +1,7 @@
 /*
  * Parser for lists of prefixes as Postfix takes them for mynetworks (postconf(5)): entries apart by
- * blanks, commas or newlines, # comments, !pattern, [IPv6]/length, /path includes. It reads no
- * file: text in, calls out. Any thread; the text is the caller's.
+ * blanks, commas or newlines, # comments, !pattern, [IPv6]/length, /path and cidr:/path includes.
+ * It reads no file: text in, calls out. Any thread; the text is the caller's.
  */
 #ifndef ACL_MYNETWORKS_H
 #define ACL_MYNETWORKS_H
@@ -17,7 +17,9 @@
 struct mynetworks_handler {
 	void (*prefix)(
 		void *context, enum acl_action action, const struct prefix *prefix, unsigned line);
+	/* another list, and a cidr table (cidr.h) */
 	void (*include)(void *context, enum acl_action action, const char *path, unsigned line);
+	void (*table)(void *context, enum acl_action action, const char *path, unsigned line);
 	void *context;
 };
 

@@ -6,6 +6,7 @@
 #include "acl/mem.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,28 +23,28 @@ enum {
 static unsigned __int128
 number_of(const struct addr *addr)
 {
-	unsigned __int128 number = 0;
-	unsigned bytes = addr_bits(addr->family) / 8;
-	for (unsigned i = 0; i < bytes; i++)
-		number = number << 8 | addr->bytes[i];
-	return number;
+	uint64_t halves[2];
+	memcpy(halves, addr->bytes, sizeof(halves));
+	if (addr->family == ADDR_V4)
+		return be64toh(halves[0]) >> 32;
+	return (unsigned __int128)be64toh(halves[0]) << 64 | be64toh(halves[1]);
 }
 
 struct prefix
 prefix_entry_prefix(const struct prefix_entry *entry, enum addr_family family)
 {
 	struct prefix prefix = {.addr.family = family, .len = entry->len};
-	unsigned __int128 rest = entry->first;
-	for (unsigned i = addr_bits(family) / 8; i-- > 0; rest >>= 8)
-		prefix.addr.bytes[i] = (uint8_t)rest;
+	unsigned __int128 number = entry->first << (family == ADDR_V4 ? 96 : 0);
+	uint64_t halves[2] = {htobe64((uint64_t)(number >> 64)), htobe64((uint64_t)number)};
+	memcpy(prefix.addr.bytes, halves, sizeof(halves));
 	return prefix;
 }
 
 /* The host part of an address, all ones. */
 static unsigned __int128
-host_mask(const struct prefix_set *set, const struct prefix_entry *entry)
+host_mask(enum addr_family family, const struct prefix_entry *entry)
 {
-	unsigned bits = addr_bits(set->family) - entry->len;
+	unsigned bits = addr_bits(family) - entry->len;
 	return bits == 128 ? ~(unsigned __int128)0 : ((unsigned __int128)1 << bits) - 1;
 }
 
@@ -51,7 +52,13 @@ static bool
 entry_contains(
 	const struct prefix_set *set, const struct prefix_entry *entry, unsigned __int128 number)
 {
-	return ((number ^ entry->first) & ~host_mask(set, entry)) == 0;
+	return ((number ^ entry->first) & ~host_mask(set->family, entry)) == 0;
+}
+
+unsigned __int128
+prefix_entry_last(const struct prefix_entry *entry, enum addr_family family)
+{
+	return entry->first | host_mask(family, entry);
 }
 
 void
@@ -70,23 +77,32 @@ prefix_table_fini(struct prefix_table *table)
 	prefix_table_init(table);
 }
 
+static void
+table_add(struct prefix_table *table, const struct prefix *prefix, struct prefix_entry entry)
+{
+	assert(prefix->addr.family != ADDR_NONE);
+	struct prefix_set *set = prefix->addr.family == ADDR_V4 ? &table->v4 : &table->v6;
+	assert(table->added < PREFIX_NO_PARENT);
+	if (set->count == set->capacity)
+		set->entries = mem_grow(set->entries, &set->capacity, sizeof(*set->entries));
+	entry.first = number_of(&prefix->addr);
+	entry.len = prefix->len;
+	entry.order = table->added++;
+	set->entries[set->count++] = entry;
+}
+
 void
 prefix_table_add(struct prefix_table *table, const struct prefix *prefix, bool allow, uint32_t file,
 	uint32_t line)
 {
-	assert(prefix->addr.family != ADDR_NONE);
-	struct prefix_set *set = prefix->addr.family == ADDR_V4 ? &table->v4 : &table->v6;
-	assert(set->count < PREFIX_NO_PARENT);
-	if (set->count == set->capacity)
-		set->entries = mem_grow(set->entries, &set->capacity, sizeof(*set->entries));
-	set->entries[set->count++] = (struct prefix_entry){
-		.first = number_of(&prefix->addr),
-		.parent = PREFIX_NO_PARENT,
-		.file = file,
-		.line = line,
-		.len = prefix->len,
-		.allow = allow,
-	};
+	table_add(table, prefix, (struct prefix_entry){.file = file, .line = line, .allow = allow});
+}
+
+void
+prefix_table_add_dunno(
+	struct prefix_table *table, const struct prefix *prefix, uint32_t file, uint32_t line)
+{
+	table_add(table, prefix, (struct prefix_entry){.file = file, .line = line, .dunno = true});
 }
 
 struct prefix_mark
@@ -103,47 +119,21 @@ prefix_table_rewind(struct prefix_table *table, struct prefix_mark mark)
 	table->v6.count = mark.v6;
 }
 
-/* Digit 0 of the sort key is the length, the others are the address from its last byte up. */
-static uint8_t
-sort_digit(const struct prefix_entry *entry, unsigned digit)
-{
-	return digit ? (uint8_t)(entry->first >> 8 * (digit - 1)) : entry->len;
-}
-
-/* Counts the entries by one digit. False when all have the same: nothing to sort by then. */
-static bool
-count_digits(const struct prefix_set *set, unsigned digit, size_t counts[256])
-{
-	memset(counts, 0, 256 * sizeof(*counts));
-	for (size_t i = 0; i < set->count; i++)
-		counts[sort_digit(&set->entries[i], digit)]++;
-	return counts[sort_digit(&set->entries[0], digit)] < set->count;
-}
-
-/* Radix sort by (address, length). It is stable: rules for one prefix stay in the order of their
- * coming. */
 static void
-set_sort(struct prefix_set *set)
+set_drop_dunnos(struct prefix_set *set, size_t from)
 {
-	if (set->count < 2)
-		return;
-	struct prefix_entry *spare = mem_resize(NULL, set->count, sizeof(*spare));
-	for (unsigned digit = 0; digit <= addr_bits(set->family) / 8; digit++) {
-		size_t next[256];
-		if (!count_digits(set, digit, next))
-			continue;
-		for (size_t i = 0, sum = 0; i < 256; i++) {
-			size_t count = next[i];
-			next[i] = sum;
-			sum += count;
-		}
-		for (size_t i = 0; i < set->count; i++)
-			spare[next[sort_digit(&set->entries[i], digit)]++] = set->entries[i];
-		struct prefix_entry *sorted = spare;
-		spare = set->entries;
-		set->entries = sorted;
-	}
-	free(spare);
+	size_t kept = from;
+	for (size_t i = from; i < set->count; i++)
+		if (!set->entries[i].dunno)
+			set->entries[kept++] = set->entries[i];
+	set->count = kept;
+}
+
+void
+prefix_table_drop_dunnos(struct prefix_table *table, struct prefix_mark mark)
+{
+	set_drop_dunnos(&table->v4, mark.v4);
+	set_drop_dunnos(&table->v6, mark.v6);
 }
 
 /* Sums up the allow rules of a sorted set. The mapped range counts as covered: all the rest of IPv6
@@ -162,7 +152,7 @@ set_sum_up(struct prefix_set *set)
 		if (set->family == ADDR_V6 && covered == MAPPED_FIRST)
 			covered += MAPPED_SIZE;
 		gap |= entry->first > covered;
-		unsigned __int128 last = entry->first | host_mask(set, entry);
+		unsigned __int128 last = prefix_entry_last(entry, set->family);
 		unsigned __int128 top = set->family == ADDR_V4 ? UINT32_MAX : ~(unsigned __int128)0;
 		set->allows_all |= !gap && last == top;
 		if (last >= covered)
@@ -191,8 +181,8 @@ set_drop_repeats(struct prefix_set *set)
 static void
 set_link(struct prefix_set *set)
 {
-	for (size_t i = 1; i < set->count; i++) {
-		uint32_t parent = (uint32_t)(i - 1);
+	for (size_t i = 0; i < set->count; i++) {
+		uint32_t parent = i ? (uint32_t)(i - 1) : PREFIX_NO_PARENT;
 		while (parent != PREFIX_NO_PARENT &&
 			!entry_contains(set, &set->entries[parent], set->entries[i].first))
 			parent = set->entries[parent].parent;
@@ -211,7 +201,7 @@ set_index(struct prefix_set *set)
 static void
 set_seal(struct prefix_set *set)
 {
-	set_sort(set);
+	prefix_sort(set->entries, set->count);
 	set_sum_up(set);
 	set_drop_repeats(set);
 	set_link(set);

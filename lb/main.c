@@ -10,12 +10,14 @@
 #include <confuse.h>
 #include <ev.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	EXIT_USAGE = 2,
+	LARGE_BYTES = 1 << 20,
 };
 
 struct options {
@@ -105,6 +107,8 @@ main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "";
 	const struct command *command = NULL;
 	descriptors_open_standard();
+	/* Lists and tables of millions of entries, once freed, go back to the system. */
+	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		if (strcmp(commands[i].name, name) == 0)
 			command = &commands[i];

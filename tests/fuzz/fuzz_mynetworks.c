@@ -96,8 +96,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	static struct outcome outcome;
 	outcome = (struct outcome){.list_action = data[0] == '!' ? ACL_DENY : ACL_ALLOW};
-	const struct mynetworks_handler handler = {
-		.prefix = on_prefix, .include = on_include, .context = &outcome};
+	const struct mynetworks_handler handler = {.prefix = on_prefix,
+		.include = on_include,
+		.table = on_include,
+		.context = &outcome};
 	struct report report;
 	report_init(&report);
 	prefix_table_init(&outcome.table);

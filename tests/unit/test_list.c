@@ -70,11 +70,30 @@ on_rule(void *context, const struct acl_rule *rule)
 }
 
 static void
-load(const char *name, enum acl_action action)
+on_dunno(void *context, const struct prefix *prefix, const char *file, unsigned line)
+{
+	(void)context;
+	char text[PREFIX_TEXT_MAX];
+	size_t len = strlen(rules);
+	snprintf(rules + len, sizeof(rules) - len, "%s:%u ? %s\n", strrchr(file, '/') + 1, line,
+		prefix_format(prefix, text));
+}
+
+static const struct list_handler handler = {.rule = on_rule, .dunno = on_dunno};
+
+/* Returns whether the order may matter. */
+static bool
+load_as(enum list_format format, const char *name, enum acl_action action)
 {
 	char path[256];
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	list_load(LIST_MYNETWORKS, path, action, "conf", 9, on_rule, NULL, NULL, &report);
+	return list_load(format, path, action, "conf", 9, &handler, NULL, &report);
+}
+
+static bool
+load(const char *name, enum acl_action action)
+{
+	return load_as(LIST_MYNETWORKS, name, action);
 }
 
 /* The only message is this one, in which each @ stands for the folder. */
@@ -170,6 +189,84 @@ START_TEST(too_deep)
 }
 END_TEST
 
+#define TABLE_WARNING                                                                             \
+	"a cidr: table in a list: Postfix takes whatever it finds there for a match, REJECT and " \
+	"DUNNO too; here OK allows and REJECT denies"
+
+START_TEST(table)
+{
+	write_file("t", "10.0.0.0/8 OK\n10.1.0.0/16 REJECT\n10.2.0.0/16 DUNNO\n");
+	ck_assert(load_as(LIST_CIDR, "t", ACL_ALLOW));
+	ck_assert_uint_eq(report.count, 0);
+	ck_assert_str_eq(rules, "t:1 + 10.0.0.0/8\nt:2 - 10.1.0.0/16\nt:3 ? 10.2.0.0/16\n");
+}
+END_TEST
+
+START_TEST(included_table)
+{
+	write_file("a", "192.0.2.1 cidr:@/t\n192.0.2.2\n");
+	write_file("t", "10.0.0.0/8 OK\n10.1.0.0/16 DUNNO\n10.2.0.0/16 REJECT\n");
+	ck_assert(load("a", ACL_ALLOW));
+	assert_message("@/a:1: " TABLE_WARNING);
+	ck_assert_str_eq(rules, "a:1 + 192.0.2.1/32\nt:1 + 10.0.0.0/8\nt:3 - 10.2.0.0/16\n"
+				"a:2 + 192.0.2.2/32\n");
+}
+END_TEST
+
+START_TEST(table_turned_round)
+{
+	write_file("a", "10.0.0.0/8\n!cidr:@/t");
+	write_file("t", "10.1.0.0/16 REJECT\n10.2.0.0/16 OK\n");
+	load("a", ACL_ALLOW);
+	ck_assert_uint_eq(report.errors, 1);
+	ck_assert_ptr_nonnull(strstr(report.entries[0].text, "t:2: OK: has no meaning in a deny"));
+	ck_assert_str_eq(rules, "a:1 + 10.0.0.0/8\nt:1 - 10.1.0.0/16\n");
+}
+END_TEST
+
+/* The file is open as a list when it comes again, as a table. */
+START_TEST(table_loop)
+{
+	write_file("a", "cidr:@/a\n");
+	load("a", ACL_ALLOW);
+	ck_assert_uint_eq(report.errors, 1);
+	ck_assert_ptr_nonnull(strstr(report.entries[0].text, "a:1: an include loop: "));
+}
+END_TEST
+
+/* What is fine as a list is none as a table: it is read again. */
+START_TEST(list_and_table)
+{
+	write_file("a", "@/b cidr:@/b\n");
+	write_file("b", "10.0.0.0/8\n");
+	load("a", ACL_ALLOW);
+	ck_assert_uint_eq(report.errors, 1);
+	ck_assert_ptr_nonnull(strstr(report.entries[0].text, "b:1: 10.0.0.0/8: no action"));
+	ck_assert_str_eq(rules, "b:1 + 10.0.0.0/8\n");
+}
+END_TEST
+
+START_TEST(missing_table)
+{
+	ck_assert(!load_as(LIST_CIDR, "none", ACL_ALLOW));
+	assert_message("conf:9: can't read the table @/none: No such file or directory");
+}
+END_TEST
+
+START_TEST(order_that_may_matter)
+{
+	write_file("one", "10.0.0.0/8 192.0.2.1\n");
+	write_file("two", "10.0.0.0/8 !192.0.2.1\n");
+	write_file("ok", "10.0.0.0/8 OK\n");
+	write_file("dunno", "10.0.0.0/8 REJECT\n11.0.0.0/8 DUNNO\n");
+	ck_assert(!load("one", ACL_ALLOW));
+	ck_assert(!load("one", ACL_DENY));
+	ck_assert(load("two", ACL_ALLOW));
+	ck_assert(!load_as(LIST_CIDR, "ok", ACL_ALLOW));
+	ck_assert(load_as(LIST_CIDR, "dunno", ACL_DENY));
+}
+END_TEST
+
 START_TEST(missing)
 {
 	load("none", ACL_ALLOW);
@@ -226,8 +323,7 @@ END_TEST
 START_TEST(size_unknown_before)
 {
 	/* In /proc every file says that it is empty. */
-	list_load(LIST_MYNETWORKS, "/proc/version", ACL_ALLOW, "conf", 9, on_rule, NULL, NULL,
-		&report);
+	list_load(LIST_MYNETWORKS, "/proc/version", ACL_ALLOW, "conf", 9, &handler, NULL, &report);
 	ck_assert_uint_gt(report.errors, 0);
 	ck_assert_ptr_nonnull(strstr(report.entries[0].text, "/proc/version:1: Linux: not an"));
 }
@@ -243,6 +339,13 @@ fill(TCase *cases)
 	tcase_add_test(cases, loop_by_another_name);
 	tcase_add_test(cases, includes_that_multiply);
 	tcase_add_test(cases, too_deep);
+	tcase_add_test(cases, table);
+	tcase_add_test(cases, included_table);
+	tcase_add_test(cases, table_turned_round);
+	tcase_add_test(cases, table_loop);
+	tcase_add_test(cases, list_and_table);
+	tcase_add_test(cases, missing_table);
+	tcase_add_test(cases, order_that_may_matter);
 	tcase_add_test(cases, missing);
 	tcase_add_test(cases, missing_include);
 	tcase_add_test(cases, directory);

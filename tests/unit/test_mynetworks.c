@@ -12,7 +12,7 @@
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))
 
 /* What the parser says, a line an item: "LINE + PREFIX" and "LINE - PREFIX" for allow and deny, the
- * same with a path for an include; after them the report. */
+ * same with a path for an include, "cidr:" before a table's; after them the report. */
 struct outcome {
 	char text[8192];
 	size_t len;
@@ -45,10 +45,16 @@ on_include(void *context, enum acl_action action, const char *path, unsigned lin
 }
 
 static void
+on_table(void *context, enum acl_action action, const char *path, unsigned line)
+{
+	say(context, "%u %c cidr:%s\n", line, action == ACL_ALLOW ? '+' : '-', path);
+}
+
+static void
 parse(struct outcome *outcome, enum acl_action action, const char *in, size_t len)
 {
 	const struct mynetworks_handler handler = {
-		.prefix = on_prefix, .include = on_include, .context = outcome};
+		.prefix = on_prefix, .include = on_include, .table = on_table, .context = outcome};
 	struct report report;
 	report_init(&report);
 	/* Exactly the room that the contract asks for, so that a sanitizer sees any more. */
@@ -95,6 +101,11 @@ static const struct good_row good[] = {
 	{"2001:db8::/32\n::1",
 		"1 + 2001:db8::/32\n2 + ::1/128\nW L:1: an IPv6 address without brackets: Postfix "
 		"takes it for a lookup table; write [2001:db8::]/32 (and 1 more here)\n"},
+	{"cidr:/etc/a 10.0.0.0/8\n!cidr:/etc/b,/etc/c",
+		"1 + cidr:/etc/a\n1 + 10.0.0.0/8\n2 - cidr:/etc/b\n2 + /etc/c\n"
+		"W L:1: a cidr: table in a list: Postfix takes whatever it finds there for a "
+		"match, REJECT and DUNNO too; here OK allows and REJECT denies (and 1 more "
+		"here)\n"},
 	{"", "W L: a list without an entry\n"},
 	{"\n", "W L: a list without an entry\n"},
 	{"#10.0.0.0/8", "W L: a list without an entry\n"},
@@ -143,14 +154,15 @@ static const struct bad_row bad[] = {
 	{"!#x", 0, "L:1: #x: a # inside a word starts no comment"},
 	{"! ", 0, "L:1: !: one ! and"},
 	{"!!10.0.0.0/8", 0, "L:1: !!10.0.0.0/8: one ! and"},
-	{"cidr:/etc/x", 0, "L:1: cidr:/etc/x: cidr tables are not available in this version"},
-	{"!cidr:/etc/x", 0, "cidr tables are not available"},
+	{"cidr:etc/x", 0, "L:1: cidr:etc/x: write the table's whole path: cidr:/PATH"},
+	{"!cidr:", 0, "L:1: cidr:: write the table's whole path"},
+	{"CIDR:/etc/x", 0, "L:1: CIDR:/etc/x: lookup tables are not taken"},
 	{"hash:/etc/x", 0, "L:1: hash:/etc/x: lookup tables are not taken"},
 	{"cdb:/etc/x", 0, "L:1: cdb:/etc/x: lookup tables are not taken"},
 	{"proxy:mysql:/etc/x", 0, "lookup tables are not taken"},
 	{"file:/etc/x", 0,
-		"L:1: file:/etc/x: lookup tables are not taken; write the prefixes, or "
-		"the path"},
+		"L:1: file:/etc/x: lookup tables are not taken, but for cidr:/PATH; write "
+		"the prefixes"},
 	{"2001:db8::1/32", 0, "L:1: 2001:db8::1/32: host bits"},
 	{"dead:beef", 0, "L:1: dead:beef: not an IPv4 or IPv6 address"},
 	{"\xef\xbb\xbf"

@@ -5,18 +5,9 @@
 #include "tests/unit/unit.h"
 
 #include "acl/prefix_table.h"
+#include "tests/unit/random.h"
 
 #include <string.h>
-
-/* xorshift64*: the same numbers on every machine. */
-static uint64_t
-random_next(uint64_t *state)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return *state * 2685821657736338717u;
-}
 
 /* Few different bits, so that prefixes nest, touch and repeat. */
 static struct prefix
@@ -249,9 +240,84 @@ START_TEST(widest_allow)
 }
 END_TEST
 
+static bool
+in_order(const struct prefix_entry *a, const struct prefix_entry *b)
+{
+	if (a->first != b->first)
+		return a->first < b->first;
+	return a->len != b->len ? a->len < b->len : a->order < b->order;
+}
+
+/* Enough of them, and so much alike, that each part of the key has to tell some apart. */
+START_TEST(sort)
+{
+	enum {
+		COUNT = 20000,
+	};
+	uint64_t state = 1;
+	struct prefix_table table;
+	prefix_table_init(&table);
+	for (unsigned i = 0; i < COUNT; i++) {
+		struct prefix prefix = {
+			.addr.family = ADDR_V6, .len = (uint8_t)(100 + random_below(&state, 3))};
+		prefix.addr.bytes[random_below(&state, 12)] = (uint8_t)random_below(&state, 4);
+		prefix_table_add(&table, &prefix, true, 0, i);
+	}
+	struct prefix_entry *entries = table.v6.entries;
+	prefix_sort(entries, COUNT);
+	for (size_t i = 1; i < COUNT; i++)
+		ck_assert(in_order(&entries[i - 1], &entries[i]));
+	prefix_table_fini(&table);
+}
+END_TEST
+
+START_TEST(repeats)
+{
+	struct prefix_table table;
+	prefix_table_init(&table);
+	for (unsigned line = 1; line <= 1000; line++) {
+		add(&table, "10.0.0.0/8", true, line);
+		add(&table, "192.0.2.0/24", line < 7, line);
+	}
+	prefix_table_seal(&table);
+	ck_assert_uint_eq(table.v4.count, 2);
+	ck_assert_uint_eq(table.v4.entries[0].line, 1);
+	ck_assert_uint_eq(table.v4.entries[1].line, 7);
+	prefix_table_fini(&table);
+}
+END_TEST
+
+START_TEST(dunnos)
+{
+	struct prefix_table table;
+	struct prefix prefix;
+	char why[PREFIX_WHY_MAX];
+	prefix_table_init(&table);
+	add(&table, "10.0.0.0/8", true, 1);
+	struct prefix_mark mark = prefix_table_mark(&table);
+	add(&table, "10.1.0.0/16", false, 2);
+	ck_assert_int_eq(prefix_parse(&prefix, "10.2.0.0/16", why), 0);
+	prefix_table_add_dunno(&table, &prefix, 0, 3);
+	ck_assert_int_eq(prefix_parse(&prefix, "2001:db8::/32", why), 0);
+	prefix_table_add_dunno(&table, &prefix, 0, 4);
+	add(&table, "10.3.0.0/16", true, 5);
+	prefix_table_drop_dunnos(&table, mark);
+	add(&table, "10.1.0.0/16", false, 6);
+	prefix_table_seal(&table);
+	ck_assert_uint_eq(table.v4.count, 3);
+	ck_assert_uint_eq(table.v6.count, 0);
+	ck_assert_uint_eq(table.v4.entries[1].line, 2);
+	ck_assert_uint_eq(table.v4.entries[2].line, 5);
+	prefix_table_fini(&table);
+}
+END_TEST
+
 static void
 fill(TCase *cases)
 {
+	tcase_add_test(cases, sort);
+	tcase_add_test(cases, repeats);
+	tcase_add_test(cases, dunnos);
 	tcase_add_test(cases, against_the_oracle);
 	tcase_add_test(cases, empty);
 	tcase_add_test(cases, rewind_to_a_mark);
