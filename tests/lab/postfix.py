@@ -12,7 +12,7 @@ myhostname = {name}.example
 mydestination =
 local_recipient_maps =
 alias_maps =
-inet_protocols = ipv4
+inet_protocols = all
 maillog_file = /var/log/mail.log
 disable_dns_lookups = yes
 notify_classes =
@@ -48,18 +48,19 @@ SENDER = """\
 inet_interfaces = loopback-only
 mynetworks = 127.0.0.0/8
 relayhost = [balancer]:25
-transport_maps = inline:{ { submission.example = smtp:[balancer]:587 } }
+transport_maps = inline:{
+    { submission.example = smtp:[balancer]:587 }, { six.example = smtp:[balancer6]:25 } }
 """
 
 RELAY = """\
 smtpd_upstream_proxy_protocol = haproxy
-mynetworks = 203.0.113.10
+mynetworks = 203.0.113.10 [2001:db8:12::10]
 relayhost = [destination]
 """
 
 DESTINATION = """\
 mynetworks =
-virtual_mailbox_domains = mail.example submission.example
+virtual_mailbox_domains = mail.example submission.example six.example
 virtual_mailbox_base = /var/mail
 virtual_mailbox_maps = static:inbox/
 virtual_uid_maps = static:64004
@@ -167,6 +168,6 @@ class Inbox:
                 if path.name not in self.messages:
                     head = path.read_text(encoding="utf-8", errors="replace")
                     recipient = re.search(r"^Delivered-To: (\S+)$", head, re.MULTILINE).group(1)
-                    relay = re.search(r"by (relay\d)\.example .* with E?SMTP id (\w+)", head)
+                    relay = re.search(r"by (relay\d)\.example [^;]*?\sid ([\w-]+)", head)
                     self.messages[path.name] = (recipient, relay.groups())
         return list(self.messages.values())
