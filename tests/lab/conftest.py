@@ -9,6 +9,7 @@ import pytest
 
 import topology
 from balancer import Balancer
+from firewall import Firewall
 from load import Load
 from nginx import Nginx
 from postfix import DESTINATION, RELAY, SENDER, Inbox, Postfix
@@ -102,6 +103,13 @@ def load(lab, request):
     for one in started:
         if one.process.poll() is None:
             one.stop()
+
+
+@pytest.fixture
+def firewall(lab):  # pylint: disable=unused-argument
+    rules = Firewall()
+    yield rules
+    rules.lift()
 
 
 @pytest.hookimpl(hookwrapper=True)
