@@ -107,6 +107,12 @@ class Balancer:
                 found.append(keys)
         return found
 
+    def wait_until_all_up(self):
+        """Until what the log says last of each backend is that it is up."""
+        def up():
+            return set({one["backend"]: one["to"] for one in self.events("health")}.values()) <= {"up"}
+        wait_until(up, "balancer: all backends up")
+
     def wait_for(self, event, more_than=0, **wanted):
         """Until there are more than so many such lines; returns the last."""
         def logged():

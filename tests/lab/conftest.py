@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -36,7 +35,7 @@ class Lab:
         for mailer in self.mailers:
             mailer.thaw()
             if not mailer.is_running():
-                starting.append(mailer.host.spawn("postfix", "start", stderr=subprocess.DEVNULL))
+                starting.append(mailer.begin_start())
         for web in self.nginx.values():
             if not web.is_running():
                 web.start()
@@ -53,11 +52,7 @@ class Lab:
 
     def restart_relays(self, **settings):
         """Both at the same time, with these changes of main.cf."""
-        script = '[ $# = 0 ] || postconf "$@"; postfix stop; postfix start'
-        changes = [f"{key}={value}" for key, value in settings.items()]
-        restarting = [relay.host.spawn("sh", "-c", script, "restart", *changes,
-                                       stderr=subprocess.DEVNULL) for relay in self.relays.values()]
-        for process in restarting:
+        for process in [relay.begin_restart(**settings) for relay in self.relays.values()]:
             assert process.wait(60) == 0
 
     def relay_lines(self):

@@ -221,11 +221,6 @@ def make_layer(peers):
     for tool in ("postdrop", "postqueue"):
         os.chown(LAYER / "usr/sbin" / tool, 0, ACCOUNTS["postdrop"][1])
         os.chmod(LAYER / "usr/sbin" / tool, 0o2755)
-    # `postfix start` walks this list, seconds long: of use here are the queue's folders only.
-    listed = etc / "postfix/postfix-files"
-    kept = [line for line in listed.read_text(encoding="ascii").splitlines(keepends=True)
-            if line.startswith(("$queue_directory/", "$data_directory"))]
-    listed.write_text("".join(kept), encoding="ascii")
     (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files\n",
                                        encoding="ascii")
     names = [line for name in HOSTS
