@@ -53,7 +53,8 @@ inet_interfaces = loopback-only
 mynetworks = 127.0.0.0/8
 relayhost = [balancer]:25
 transport_maps = inline:{
-    { submission.example = smtp:[balancer]:587 }, { six.example = smtp:[balancer6]:25 } }
+    { submission.example = smtp:[balancer]:587 }, { six.example = smtp:[balancer6]:25 },
+    { chain.example = smtp:[front]:25 } }
 """
 
 RELAY = """\
@@ -64,7 +65,7 @@ relayhost = [destination]
 
 DESTINATION = """\
 mynetworks =
-virtual_mailbox_domains = mail.example submission.example six.example
+virtual_mailbox_domains = mail.example submission.example six.example chain.example
 virtual_mailbox_base = /var/mail
 virtual_mailbox_maps = static:inbox/
 virtual_uid_maps = static:64004
