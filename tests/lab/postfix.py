@@ -122,6 +122,9 @@ class Postfix:
         changes = [f"{key}={value}" for key, value in settings.items()]
         return self.host.spawn("sh", "-c", script, "restart", *changes, stderr=subprocess.DEVNULL)
 
+    def settings(self, *names):
+        return {name: self.host.run("postconf", "-h", name).stdout.strip() for name in names}
+
     def kill(self):
         """SIGKILL to the master and all its children at once."""
         self.host.signal(signal.SIGKILL, *self._names())
