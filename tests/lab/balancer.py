@@ -1,36 +1,42 @@
-"""smtplb on the balancer host: its configuration, its process, and what it logs."""
+"""smtplb on a host: its configuration, its process, and what it logs."""
 
 import re
 import shutil
 import signal
 import subprocess
 
-from topology import HOSTS, wait_until
+from topology import address_of, wait_until
 
 CONFIG = """\
-hostname = balancer.example
+hostname = {hostname}.example
 user = smtplb
 
 acl senders {{
     allow = {{ {allow} }}
+    deny = {{ {deny} }}
 }}
 
 pool relays {{
     proxy_protocol = {proxy}
     connect_timeout = 1s
     greeting_timeout = 2s
-    health {{ {health} }}
+{pool}
+    health {{
+        {health}
+    }}
 {backends}
 }}
 
 listener smtp {{
-    bind = {{ 0.0.0.0:25, 0.0.0.0:587 }}
+    bind = {{ 0.0.0.0:25, 0.0.0.0:587, [::]:25 }}
     acl = senders
     pool = relays
+{listener}
 }}
 """
 
-HEALTH = "type = http interval = 1s timeout = 1s"
+HTTP = "type = http interval = 1s timeout = 1s"
+
 PAIR = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
@@ -43,13 +49,15 @@ class Balancer:
         self.log = host.path("var/log/smtplb.log")
         self.process = None
 
-    def configure(self, allow="203.0.113.10", proxy="v2", relays=("relay1", "relay2"),
-                  health=HEALTH):
-        backends = "\n".join(f"    backend {name} {{ address = 10.0.1.{HOSTS[name][0]} }}"
+    def configure(self, allow="203.0.113.10", deny="", proxy="v2", relays=("relay1", "relay2"),
+                  family="v4", health=HTTP, pool="", listener=""):
+        """relays are hosts, reached by the addresses of one family; pool and listener are more
+        lines of those sections."""
+        backends = "\n".join(f"    backend {name} {{ address = {address_of(name, family)} }}"
                              for name in relays)
-        self.config.write_text(CONFIG.format(allow=allow, proxy=proxy, health=health,
-                                             backends=backends),
-                               encoding="ascii")
+        self.config.write_text(
+            CONFIG.format(hostname=self.host.name, allow=allow, deny=deny, proxy=proxy, pool=pool,
+                          health=health, backends=backends, listener=listener), encoding="ascii")
 
     def start(self, **options):
         self.configure(**options)
@@ -85,17 +93,30 @@ class Balancer:
             self.process.kill()
             self.process = None
 
+    def lines(self):
+        if not self.log.exists():
+            return []
+        return self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+
     def events(self, event=None, **wanted):
         """Log lines as dictionaries: those of one event, with these values."""
         found = []
-        for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in self.lines():
             keys = {key: value.strip('"') for key, value in PAIR.findall(line)}
             if (event is None or keys.get("event") == event) and wanted.items() <= keys.items():
                 found.append(keys)
         return found
 
-    def wait_for(self, event, **wanted):
+    def wait_until_all_up(self):
+        """Until what the log says last of each backend is that it is up."""
+        def up():
+            return set({one["backend"]: one["to"] for one in self.events("health")}.values()) <= {"up"}
+        wait_until(up, "balancer: all backends up")
+
+    def wait_for(self, event, more_than=0, **wanted):
+        """Until there are more than so many such lines; returns the last."""
         def logged():
             assert self.process.poll() is None, f"balancer ended: {self.process.returncode}"
-            return self.events(event, **wanted)
+            found = self.events(event, **wanted)
+            return len(found) > more_than and found
         return wait_until(logged, f"balancer: event={event} {wanted}")[-1]

@@ -2,13 +2,14 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 import topology
 from balancer import Balancer
+from firewall import Firewall
+from front import Front
 from load import Load
 from nginx import Nginx
 from postfix import DESTINATION, RELAY, SENDER, Inbox, Postfix
@@ -27,6 +28,8 @@ class Lab:
         self.destination = Postfix(hosts["destination"], DESTINATION)
         self.stranger = hosts["stranger"]
         self.balancer = Balancer(hosts["balancer"], program)
+        self.front_balancer = Balancer(hosts["front"], program)
+        self.front = Front(hosts["front"])
         self.mailers = [self.sender, *self.relays.values(), self.destination]
 
     def start(self):
@@ -35,7 +38,7 @@ class Lab:
         for mailer in self.mailers:
             mailer.thaw()
             if not mailer.is_running():
-                starting.append(mailer.host.spawn("postfix", "start", stderr=subprocess.DEVNULL))
+                starting.append(mailer.begin_start())
         for web in self.nginx.values():
             if not web.is_running():
                 web.start()
@@ -49,14 +52,12 @@ class Lab:
             if mailer.queue():
                 mailer.discard()
             mailer.mark()
+        for log in (self.front_balancer.log, self.front.output):
+            log.unlink(missing_ok=True)
 
     def restart_relays(self, **settings):
         """Both at the same time, with these changes of main.cf."""
-        script = '[ $# = 0 ] || postconf "$@"; postfix stop; postfix start'
-        changes = [f"{key}={value}" for key, value in settings.items()]
-        restarting = [relay.host.spawn("sh", "-c", script, "restart", *changes,
-                                       stderr=subprocess.DEVNULL) for relay in self.relays.values()]
-        for process in restarting:
+        for process in [relay.begin_restart(**settings) for relay in self.relays.values()]:
             assert process.wait(60) == 0
 
     def relay_lines(self):
@@ -65,7 +66,9 @@ class Lab:
     def logs(self):
         """(name, lines) of everything that explains a failure."""
         yield "smtplb.conf", self.balancer.config.read_text(encoding="utf-8").splitlines()
-        yield "smtplb.log", self.balancer.log.read_text(encoding="utf-8").splitlines()
+        yield "smtplb.log", self.balancer.lines()
+        yield "front-smtplb.log", self.front_balancer.lines()
+        yield "front.log", self.front.lines()
         for mailer in self.mailers:
             yield f"{mailer.host.name}.mail.log", mailer.lines()
             queue = [str(path) for path in mailer.queue()]
@@ -85,8 +88,9 @@ def built():
 def lab(built):
     built.begin()
     yield built
-    status = built.balancer.stop()
-    assert status == 0, f"smtplb ended with {status}"
+    built.front.stop()
+    status = (built.front_balancer.stop(), built.balancer.stop())
+    assert status == (0, 0), f"smtplb ended with {status}"
 
 
 @pytest.fixture
@@ -102,6 +106,13 @@ def load(lab, request):
     for one in started:
         if one.process.poll() is None:
             one.stop()
+
+
+@pytest.fixture
+def firewall(lab):  # pylint: disable=unused-argument
+    rules = Firewall()
+    yield rules
+    rules.lift()
 
 
 @pytest.hookimpl(hookwrapper=True)

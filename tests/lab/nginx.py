@@ -9,6 +9,7 @@ http {
     access_log /var/log/nginx-access.log;
     server {
         listen 80;
+        listen [::]:80;
         return 200 "relay\\n";
     }
 }

@@ -4,16 +4,25 @@
          2001:db8:12::/64                              fd00:1::/64
 
   sender   .10 ────┐                              ┌──── relay1      .11
-                   ├──── .25  balancer  .25 ──────┼──── relay2      .12
+  exim     .11 ────┤                              ├──── relay2      .12
+                   ├──── .25  balancer  .25 ──────┤
+  front    .26 ────┤                              ├──── relay3      .13
   stranger .66 ────┘                              └──── destination .20
 
+sender, relay1, relay2 and destination run Postfix, and the relays nginx for the probes; exim and
+relay3 run Exim, in its tests only. front is a balancer in front of the balancer, in the tests of
+such chains: smtplb, HAProxy or nginx. A name is the host's IPv4 address, the one in the first
+column where it has two, and the name with a 6 behind it (sender6) its IPv6 address.
+
 The balancer does not route: the only way from the outer side to a relay is a session through
-smtplb. outer and inner are bridges in the network namespace in which the tests themselves run.
+smtplb. outer and inner are bridges in a network namespace of their own, that of the tests; the
+cable between a bridge and a host, a veth pair, can be unplugged.
 
 A host is a network namespace and a root folder of its own: the machine's own root with the
 unpacked packages (tests/peers) laid over it, and fresh /var, /run and /tmp. So each Postfix is an
 ordinary instance that finds its files, and its accounts, at their usual places. All of it hangs
-on the namespaces that tests/lab/contain made, and goes with them.
+on the namespaces that tests/lab/contain made, and goes with them. Tests that run in parallel (a
+pytest worker each) have a whole lab each.
 """
 
 import ctypes
@@ -24,17 +33,20 @@ import time
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-LAB = CHECKOUT / "build" / "lab"  # a tmpfs is mounted here
+LAB = CHECKOUT / "build" / "lab" / os.environ.get("PYTEST_XDIST_WORKER", "main")  # a tmpfs
 LAYER = LAB / "layer"  # what all hosts have in common, above the machine's root
 
 OUTER = ("outer", "203.0.113.{}", 24, "2001:db8:12::{}", 64)
 INNER = ("inner", "10.0.1.{}", 24, "fd00:1::{}", 64)
 HOSTS = {
     "sender": (10, [OUTER]),
+    "exim": (11, [OUTER]),
+    "front": (26, [OUTER]),
     "stranger": (66, [OUTER]),
     "balancer": (25, [OUTER, INNER]),
     "relay1": (11, [INNER]),
     "relay2": (12, [INNER]),
+    "relay3": (13, [INNER]),
     "destination": (20, [INNER]),
 }
 
@@ -44,6 +56,8 @@ ACCOUNTS = {
     "postdrop": (None, 64002, False),
     "smtplb": (64003, 64003, True),
     "mailbox": (64004, 64004, True),
+    "Debian-exim": (64005, 64005, True),
+    "postgrey": (64006, 64006, True),
 }
 SHADOWED = ("var", "run", "tmp")  # fresh on every host
 
@@ -73,11 +87,16 @@ def enter_network(fd):
         raise OSError(ctypes.get_errno(), "network namespace")
 
 
+def address_of(name, family="v4"):
+    number, links = HOSTS[name]
+    return links[0][1 if family == "v4" else 3].format(number)
+
+
 class Host:
     def __init__(self, name, home):
         self.name = name
         self.number, self.links = HOSTS[name]
-        self.address = self.links[0][1].format(self.number)
+        self.address = address_of(name)
         self.root = LAB / name / "root"
         self.home = home  # the network namespace of the tests
         self._make_root()
@@ -104,16 +123,35 @@ class Host:
         self.network = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         call("ip", "link", "set", "lo", "up")
         enter_network(self.home)
-        for bridge, v4, v4_len, v6, v6_len in self.links:
-            near, inside = f"{bridge}-{self.number}", bridge
+        for bridge, *_ in self.links:
+            near, inside = self._near(bridge), bridge
             call("ip", "link", "add", near, "type", "veth",
                  "peer", "name", inside, "netns", self._network_file())
             call("ip", "link", "set", near, "master", bridge, "up")
+        self.plug_in()
+
+    def _near(self, bridge):
+        return f"{bridge}-{self.number}"
+
+    def unplug(self, bridge):
+        """Pulls the cable at the bridge: the host's interface stays up, without a carrier."""
+        call("ip", "link", "set", self._near(bridge), "down")
+
+    def take_down(self, bridge):
+        """Takes the host's own interface down: its routes go at once, and its IPv6 addresses."""
+        enter_network(self.network)
+        call("ip", "link", "set", bridge, "down")
+        enter_network(self.home)
+
+    def plug_in(self):
+        """All its links are up and have their addresses."""
+        for bridge, v4, v4_len, v6, v6_len in self.links:
+            call("ip", "link", "set", self._near(bridge), "up")
             enter_network(self.network)
-            call("ip", "address", "add", f"{v4.format(self.number)}/{v4_len}", "dev", inside)
-            call("ip", "address", "add", f"{v6.format(self.number)}/{v6_len}", "dev", inside,
-                 "nodad")
-            call("ip", "link", "set", inside, "up")
+            call("ip", "link", "set", bridge, "up")
+            for address, length in ((v4, v4_len), (v6, v6_len)):
+                call("ip", "address", "replace", f"{address.format(self.number)}/{length}",
+                     "dev", bridge, *(["nodad"] if address == v6 else []))
             enter_network(self.home)
 
     def _network_file(self):
@@ -183,23 +221,22 @@ def make_layer(peers):
     for tool in ("postdrop", "postqueue"):
         os.chown(LAYER / "usr/sbin" / tool, 0, ACCOUNTS["postdrop"][1])
         os.chmod(LAYER / "usr/sbin" / tool, 0o2755)
-    # `postfix start` walks this list, seconds long: of use here are the queue's folders only.
-    listed = etc / "postfix/postfix-files"
-    kept = [line for line in listed.read_text(encoding="ascii").splitlines(keepends=True)
-            if line.startswith(("$queue_directory/", "$data_directory"))]
-    listed.write_text("".join(kept), encoding="ascii")
     (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files\n",
                                        encoding="ascii")
-    names = [f"{links[0][1].format(number)} {name}" for name, (number, links) in HOSTS.items()]
+    names = [line for name in HOSTS
+             for line in (f"{address_of(name)} {name}", f"{address_of(name, 'v6')} {name}6")]
     (etc / "hosts").write_text("\n".join(["127.0.0.1 localhost", *names]) + "\n", encoding="ascii")
 
 
 def build(peers):
-    """Builds everything and returns the hosts by name. The caller is inside tests/lab/contain."""
+    """Builds everything and returns the hosts by name. The caller is inside tests/lab/contain, and
+    moves into the network namespace that has the bridges."""
     assert "SMTPLB_CONTAINED" in os.environ, "run tests/lab/run: this makes links and mounts"
+    LAB.mkdir(parents=True, exist_ok=True)
     call("mount", "-t", "tmpfs", "lab", LAB)
     LAYER.mkdir()
     make_layer(peers)
+    enter_network(None)
     for bridge in (OUTER[0], INNER[0]):
         call("ip", "link", "add", bridge, "type", "bridge", "mcast_snooping", "0")
         call("ip", "link", "set", bridge, "up")
