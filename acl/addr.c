@@ -37,10 +37,12 @@ is_mapped(const struct addr *addr)
 	return addr->family == ADDR_V6 && memcmp(addr->bytes, MAPPED, sizeof(MAPPED)) == 0;
 }
 
-static void
-fold(struct addr *addr)
+void
+addr_fold(struct addr *addr)
 {
 	struct addr v4 = {.family = ADDR_V4};
+	if (!is_mapped(addr))
+		return;
 	memcpy(v4.bytes, addr->bytes + sizeof(MAPPED), 4);
 	*addr = v4;
 }
@@ -59,8 +61,7 @@ addr_parse(struct addr *addr, const char *text)
 {
 	if (parse_literal(addr, text) < 0)
 		return -1;
-	if (is_mapped(addr))
-		fold(addr);
+	addr_fold(addr);
 	return 0;
 }
 
@@ -190,7 +191,7 @@ prefix_parse(struct prefix *prefix, const char *text, char why[PREFIX_WHY_MAX])
 	if (len < 0)
 		return refuse_length(&addr, length, why);
 	if (is_mapped(&addr) && len >= MAPPED_BITS) {
-		fold(&addr);
+		addr_fold(&addr);
 		len -= MAPPED_BITS;
 	}
 	*prefix = (struct prefix){.addr = addr, .len = (uint8_t)len};
@@ -282,8 +283,7 @@ endpoint_from_sockaddr(struct endpoint *endpoint, const struct sockaddr *sa)
 		endpoint->addr.family = ADDR_V6;
 		memcpy(endpoint->addr.bytes, &in6.sin6_addr, 16);
 		endpoint->port = ntohs(in6.sin6_port);
-		if (is_mapped(&endpoint->addr))
-			fold(&endpoint->addr);
+		addr_fold(&endpoint->addr);
 	}
 }
 

@@ -49,6 +49,9 @@ unsigned addr_bits(enum addr_family family);
  * Returns 0, or -1 when text is not one. A mapped address is folded. */
 int addr_parse(struct addr *addr, const char *text);
 
+/* Folds a mapped address; any other stays as it is. */
+void addr_fold(struct addr *addr);
+
 bool addr_equal(const struct addr *a, const struct addr *b);
 
 /* Writes the address as text (RFC 5952 for IPv6; "-" for ADDR_NONE) and returns buf. */

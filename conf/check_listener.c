@@ -163,6 +163,12 @@ read_accept_proxy(const struct load *load, cfg_t *section, struct listener_conf 
 			value_error(load, &value,
 				"%s; give the addresses or networks of the balancers in front",
 				why);
+		else if (listener->accept_proxy[i].len == 0)
+			report_warning(load->report, load->file, value.line,
+				"`accept_proxy = %s` believes everybody, so that who connects may "
+				"claim any address that the acl allows; give the addresses of the "
+				"balancers in front",
+				value.text);
 	}
 }
 

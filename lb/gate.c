@@ -183,7 +183,7 @@ begin_attempt(struct session *session)
 	session->relay = gate->pick.backend;
 	session->relay_endpoint = gate->pick.endpoint;
 	if (session->relay_endpoint.port == 0)
-		session->relay_endpoint.port = session->destination.port;
+		session->relay_endpoint.port = session->listener_port;
 	session->attempts++;
 	gate->attempt_began_ms = clock_ms();
 	greeting_init(&gate->greeting);
@@ -335,6 +335,7 @@ gate_timeout(struct session *session)
 		try_next(session, CAUSE_GREETING_TIMEOUT, NULL);
 		break;
 	case PHASE_SCREEN:
+	case PHASE_RECV_PROXY:
 	case PHASE_PUMP:
 	case PHASE_FLUSH:
 	case PHASE_CLOSED:

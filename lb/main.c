@@ -5,12 +5,14 @@
 #include "conf/snapshot.h"
 #include "lb/daemon.h"
 #include "lb/descriptors.h"
+#include "lb/explain.h"
 #include "lb/notice.h"
 
 #include <confuse.h>
 #include <ev.h>
 #include <getopt.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,17 +24,11 @@ enum {
 
 struct options {
 	const char *file;
+	const char *listener; /* NULL = every one */
+	const char *ip;
 };
 
 static const char default_file[] = "/etc/smtplb/smtplb.conf";
-
-static const char usage[] = "usage: smtplb COMMAND [-c FILE]\n"
-			    "\n"
-			    "  run      the load balancer, in the foreground\n"
-			    "  check    say what is wrong with the configuration, if anything\n"
-			    "  version  of this program and its libraries\n"
-			    "\n"
-			    "  -c FILE  the configuration (/etc/smtplb/smtplb.conf)\n";
 
 static int
 command_run(const struct options *options)
@@ -76,6 +72,12 @@ command_check(const struct options *options)
 }
 
 static int
+command_explain(const struct options *options)
+{
+	return explain_run(options->file, options->listener, options->ip);
+}
+
+static int
 command_version(const struct options *options)
 {
 	(void)options;
@@ -84,20 +86,88 @@ command_version(const struct options *options)
 	return EXIT_SUCCESS;
 }
 
+/* The options by which a command differs from the others, as getopt_long(3) gives them. */
+enum {
+	OPTION_LISTENER = 1 << 8,
+};
+
+static const struct option long_options[] = {
+	{"listener", required_argument, NULL, OPTION_LISTENER},
+	{0},
+};
+
 static const struct command {
 	const char *name;
+	const char *arguments; /* for the usage */
+	const char *purpose;
 	int (*run)(const struct options *options);
+	bool takes_ip;
+	int own_options;
 } commands[] = {
-	{"run", command_run},
-	{"check", command_check},
-	{"version", command_version},
+	{"run", "", "the load balancer, in the foreground", command_run, false, 0},
+	{"check", "", "say what is wrong with the configuration, if anything", command_check, false,
+		0},
+	{"explain", "[--listener NAME] IP", "say what would happen to a client at IP",
+		command_explain, true, OPTION_LISTENER},
+	{"version", "", "of this program and its libraries", command_version, false, 0},
 };
+
+enum {
+	COMMANDS = sizeof(commands) / sizeof(*commands),
+};
+
+static void
+print_usage(FILE *to)
+{
+	fprintf(to, "usage: smtplb COMMAND [-c FILE] ...\n\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(to, "  %-7s %-20s  %s\n", commands[i].name, commands[i].arguments,
+			commands[i].purpose);
+	fprintf(to, "\n  -c FILE  the configuration (%s)\n", default_file);
+}
 
 static int
 fail_usage(void)
 {
-	fputs(usage, stderr);
+	print_usage(stderr);
 	return EXIT_USAGE;
+}
+
+static const struct command *
+find_command(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+/* Takes the command's name for the program's, as getopt_long wants it. */
+static int
+parse_options(const struct command *command, int argc, char *const *argv, struct options *options)
+{
+	int option;
+	while ((option = getopt_long(argc, argv, "c:", long_options, NULL)) >= 0) {
+		if (option == 'c') {
+			options->file = optarg;
+		} else if (option == OPTION_LISTENER && option == command->own_options) {
+			options->listener = optarg;
+		} else {
+			if (option == OPTION_LISTENER)
+				fprintf(stderr, "smtplb: %s has no such option\n", command->name);
+			return -1;
+		}
+	}
+	if (command->takes_ip && optind < argc)
+		options->ip = argv[optind++];
+	if (optind < argc)
+		fprintf(stderr, "smtplb: unexpected argument: %s\n", argv[optind]);
+	else if (command->takes_ip && !options->ip)
+		fprintf(stderr, "smtplb: %s needs an IP address\n", command->name);
+	else
+		return 0;
+	return -1;
 }
 
 int
@@ -105,32 +175,20 @@ main(int argc, char **argv)
 {
 	struct options options = {.file = default_file};
 	const char *name = argc > 1 ? argv[1] : "";
-	const struct command *command = NULL;
 	descriptors_open_standard();
 	/* Lists and tables of millions of entries, once freed, go back to the system. */
 	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-		if (strcmp(commands[i].name, name) == 0)
-			command = &commands[i];
-	}
 	if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
-		fputs(usage, stdout);
+		print_usage(stdout);
 		return EXIT_SUCCESS;
 	}
+	const struct command *command = find_command(name);
 	if (!command) {
 		if (name[0])
 			fprintf(stderr, "smtplb: unknown command: %s\n", name);
 		return fail_usage();
 	}
-	int option;
-	while ((option = getopt(argc - 1, argv + 1, "c:")) >= 0) {
-		if (option != 'c')
-			return fail_usage();
-		options.file = optarg;
-	}
-	if (optind < argc - 1) {
-		fprintf(stderr, "smtplb: unexpected argument: %s\n", argv[optind + 1]);
+	if (parse_options(command, argc - 1, argv + 1, &options) < 0)
 		return fail_usage();
-	}
 	return command->run(&options);
 }

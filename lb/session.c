@@ -9,6 +9,7 @@
 #include "lb/gate.h"
 #include "lb/linger.h"
 #include "lb/log.h"
+#include "lb/proxy_in.h"
 #include "lb/pump.h"
 #include "lb/wire/reply.h"
 #include "lb/worker.h"
@@ -21,6 +22,7 @@
 
 static const char *const phase_names[] = {
 	[PHASE_SCREEN] = "screen",
+	[PHASE_RECV_PROXY] = "recv_proxy",
 	[PHASE_QUEUE] = "queue",
 	[PHASE_PAUSE] = "pause",
 	[PHASE_CONNECT] = "connect",
@@ -102,6 +104,9 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int ready)
 		return;
 	}
 	switch (session->phase) {
+	case PHASE_RECV_PROXY:
+		proxy_in_timeout(session);
+		break;
 	case PHASE_QUEUE:
 	case PHASE_PAUSE:
 	case PHASE_CONNECT:
@@ -156,14 +161,25 @@ deny(struct session *session, const struct verdict *verdict)
 }
 
 static void
-screen(struct session *session)
+give_room(struct session *session)
 {
+	if (session->has_room)
+		worker_give_room(session->worker);
+	session->has_room = false;
+}
+
+void
+session_screen(struct session *session)
+{
+	session->client.events = &waiting_client_events;
 	struct verdict verdict = acl_decide(session->listener->acl, &session->source.addr);
 	if (!verdict.allowed) {
+		give_room(session);
 		deny(session, &verdict);
 		return;
 	}
-	session->has_room = worker_take_room(session->worker);
+	if (!session->has_room)
+		session->has_room = worker_take_room(session->worker);
 	if (session->has_room)
 		gate_enter(session);
 	else
@@ -187,6 +203,7 @@ session_begin(struct worker *worker, struct view *view, const struct listener_co
 	session->listener = listener;
 	session->source = *source;
 	endpoint_from_sockaddr(&session->destination, (struct sockaddr *)&sa);
+	session->listener_port = session->destination.port;
 	session->began_ms = clock_ms();
 	session->connect_ms = session->greeting_ms = LOG_NONE;
 	ev_init(&session->timer, on_timer);
@@ -195,7 +212,10 @@ session_begin(struct worker *worker, struct view *view, const struct listener_co
 	conn_init(&session->backend, worker_io(worker), &gate_backend_events);
 	conn_open(&session->client, fd);
 	session->id = worker_add(worker, session);
-	screen(session);
+	if (proxy_in_is_due(session))
+		proxy_in_enter(session);
+	else
+		session_screen(session);
 }
 
 void
@@ -276,8 +296,8 @@ session_close(struct session *session)
 		return;
 	if (session->gate)
 		gate_abandon(session);
-	if (session->has_room)
-		worker_give_room(session->worker);
+	proxy_in_abandon(session);
+	give_room(session);
 	if (session->lingers)
 		worker_give_linger(session->worker);
 	if (session->result != RESULT_DENIED)
@@ -290,6 +310,13 @@ session_close(struct session *session)
 	ev_timer_stop(worker_io(session->worker)->loop, &session->timer);
 	session_set_phase(session, PHASE_CLOSED);
 	worker_remove(session->worker, session);
+}
+
+void
+session_hurry(struct session *session)
+{
+	if (session->phase == PHASE_RECV_PROXY)
+		proxy_in_hurry(session);
 }
 
 void

@@ -2,8 +2,9 @@
  * A session: a client's connection and the connection to the backend that serves it, from accept to
  * log line.
  *
- * Phases are named by what is awaited. SCREEN passes at once; QUEUE to GREETING are the gate's
- * (gate.h), PUMP and FLUSH the pump's (pump.h). Which side is still open is kept in the conns.
+ * Phases are named by what is awaited. SCREEN passes at once; RECV_PROXY is there only where a
+ * header must come first (proxy_in.h); QUEUE to GREETING are the gate's (gate.h), PUMP and FLUSH
+ * the pump's (pump.h). Which side is still open is kept in the conns.
  *
  * A session belongs to its worker's thread. Closing marks it; its memory goes in one place, in the
  * worker, after the loop's outermost callback.
@@ -24,17 +25,19 @@
 #include <stdint.h>
 
 struct gate;
+struct proxy_reader;
 struct view;
 struct worker;
 
 enum phase {
 	PHASE_SCREEN,
-	PHASE_QUEUE,    /* a backend that is up */
-	PHASE_PAUSE,    /* the next round of attempts */
-	PHASE_CONNECT,  /* the backend's connection */
-	PHASE_GREETING, /* the backend's 220 */
-	PHASE_PUMP,     /* both sides' bytes */
-	PHASE_FLUSH,    /* the last bytes' way out, and the other side's leave */
+	PHASE_RECV_PROXY, /* the PROXY header of a source in front of us */
+	PHASE_QUEUE,      /* a backend that is up */
+	PHASE_PAUSE,      /* the next round of attempts */
+	PHASE_CONNECT,    /* the backend's connection */
+	PHASE_GREETING,   /* the backend's 220 */
+	PHASE_PUMP,       /* both sides' bytes */
+	PHASE_FLUSH,      /* the last bytes' way out, and the other side's leave */
 	PHASE_CLOSED,
 };
 
@@ -69,11 +72,14 @@ struct session {
 	enum session_end end;
 	struct conn client;
 	struct conn backend;
-	struct gate *gate;     /* until the gate opens */
-	struct backend *relay; /* the backend that is used, or tried */
+	struct proxy_reader *header; /* in PHASE_RECV_PROXY */
+	struct gate *gate;           /* until the gate opens */
+	struct backend *relay;       /* the backend that is used, or tried */
 	struct endpoint relay_endpoint;
-	struct endpoint source;      /* the client */
-	struct endpoint destination; /* the address it called */
+	struct endpoint source; /* the client, */
+	struct endpoint
+		destination;    /* and the address it called: both as a header announced them */
+	uint16_t listener_port; /* the port of ours that was called */
 	ev_timer timer;
 	uint64_t deadline_ms; /* by clock_ms */
 	uint64_t timer_ms;    /* when the timer will look at the deadline */
@@ -108,6 +114,10 @@ enum {
 void session_begin(struct worker *worker, struct view *view, const struct listener_conf *listener,
 	int fd, const struct endpoint *source);
 
+/* Asks the acl and the limits about the session's source, and hands it on to the gate or refuses
+ * it. */
+void session_screen(struct session *session);
+
 /* The one place where the phase changes. */
 void session_set_phase(struct session *session, enum phase phase);
 
@@ -127,6 +137,9 @@ void session_refuse(struct session *session, enum session_result result, enum re
 
 /* Closes both sides now, writes the log line, and hands the memory back to the worker. */
 void session_close(struct session *session);
+
+/* The worker stops: no more is accepted, and who has not begun is not waited for. */
+void session_hurry(struct session *session);
 
 /* Cuts it from our side, whatever it is doing. */
 void session_cut(struct session *session);

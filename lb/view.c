@@ -86,6 +86,17 @@ view_pool(const struct view *view, const struct pool_conf *conf)
 	return view->runtime->pools[conf - view->runtime->snapshot->pools];
 }
 
+const struct listener_conf *
+view_find_listener(const struct view *view, const char *name)
+{
+	const struct snapshot *snapshot = view->runtime->snapshot;
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		if (strcmp(snapshot->listeners[i].name, name) == 0)
+			return &snapshot->listeners[i];
+	}
+	return NULL;
+}
+
 static struct ev_loop *
 loop_of(const struct view *view)
 {

@@ -81,6 +81,12 @@ worker_denials(struct worker *worker)
 	return &worker->denials;
 }
 
+struct view *
+worker_view(const struct worker *worker)
+{
+	return worker->view;
+}
+
 unsigned
 worker_index(const struct worker *worker)
 {
@@ -163,6 +169,13 @@ look_again(struct worker *worker)
 }
 
 static void
+hurry(struct worker *worker)
+{
+	for (struct session *session = worker->first; session; session = session->next)
+		session_hurry(session);
+}
+
+static void
 cut(struct worker *worker)
 {
 	while (worker->first)
@@ -206,6 +219,7 @@ on_wake(struct ev_loop *loop, ev_async *wake, int ready)
 		worker->view = NULL;
 		if (old)
 			view_retire(old, NULL);
+		hurry(worker);
 	}
 	if (wants_cut)
 		cut(worker);

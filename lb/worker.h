@@ -52,7 +52,8 @@ void worker_cut(struct worker *worker);
 
 struct io *worker_io(struct worker *worker);
 struct denials *worker_denials(struct worker *worker);
-unsigned worker_index(const struct worker *worker); /* from 0 */
+struct view *worker_view(const struct worker *worker); /* in force; NULL once it stops */
+unsigned worker_index(const struct worker *worker);    /* from 0 */
 const char *worker_hostname(const struct worker *worker);
 uint64_t worker_add(struct worker *worker, struct session *session); /* returns the session's id */
 void worker_remove(struct worker *worker, struct session *session);  /* freed a little later */

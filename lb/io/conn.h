@@ -51,10 +51,11 @@ struct conn {
 	int fd;              /* -1 = not open */
 	struct chunk *queue; /* to be sent, oldest first */
 	struct chunk *queue_last;
+	struct chunk *unread; /* given back, to be received again */
 	bool connecting;
 	bool receiving;
 	bool awaiting_leave;
-	bool has_early_data; /* sent while awaiting_leave, still unread */
+	bool has_early_data; /* sent before its turn, still unread */
 	bool ended;          /* `ended` or `failed` was told */
 	bool broken;         /* sending failed: what is sent from now on is dropped */
 	bool shutdown;       /* conn_shutdown was called */
@@ -74,12 +75,16 @@ bool conn_is_open(const struct conn *conn);
 /* Watches for the other end's leaving without taking a byte from it. Ended by conn_receive. */
 void conn_await_leave(struct conn *conn);
 
-/* The same question asked now, for one that has sent early data and can't be watched. */
+/* The same question asked now; also of one that has sent early data and can't be watched. */
 bool conn_has_left(const struct conn *conn);
 
 /* Lets `received` come, or holds it back. */
 void conn_receive(struct conn *conn);
 void conn_pause(struct conn *conn);
+
+/* Gives back what is left of a chunk, perhaps nothing, and takes it: these bytes were received
+ * before their turn, and conn_receive lets them come again before any other. For a paused conn. */
+void conn_unread(struct conn *conn, struct chunk *chunk);
 
 /* Sends the bytes in one write, before anything else is queued: 0, or -1 with errno when they do
  * not all go at once. */

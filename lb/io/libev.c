@@ -97,15 +97,18 @@ conn_is_open(const struct conn *conn)
 void
 conn_await_leave(struct conn *conn)
 {
-	conn->awaiting_leave = true;
+	conn->awaiting_leave = !conn->has_early_data;
 	watch(conn);
 }
 
 bool
 conn_has_left(const struct conn *conn)
 {
-	if (!conn->has_early_data)
-		return false;
+	char byte;
+	if (!conn->has_early_data) {
+		ssize_t n = recv(conn->fd, &byte, 1, MSG_PEEK);
+		return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+	}
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
 	return getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
@@ -118,6 +121,8 @@ conn_receive(struct conn *conn)
 	conn->awaiting_leave = false;
 	conn->receiving = true;
 	watch(conn);
+	if (conn->unread)
+		ev_feed_event(conn->io->loop, &conn->watcher, EV_READ);
 }
 
 void
@@ -125,6 +130,18 @@ conn_pause(struct conn *conn)
 {
 	conn->receiving = false;
 	watch(conn);
+}
+
+void
+conn_unread(struct conn *conn, struct chunk *chunk)
+{
+	assert(!conn->receiving && !conn->unread);
+	if (chunk->len == 0) {
+		chunk_put(chunk);
+		return;
+	}
+	conn->unread = chunk;
+	conn->has_early_data = true;
 }
 
 int
@@ -229,6 +246,8 @@ conn_close(struct conn *conn)
 	close(conn->fd);
 	conn->fd = -1;
 	drop_queue(conn);
+	chunk_put(conn->unread);
+	conn->unread = NULL;
 }
 
 void
@@ -293,6 +312,14 @@ end_receiving(struct conn *conn, int error)
 }
 
 static void
+receive_again(struct conn *conn)
+{
+	struct chunk *chunk = conn->unread;
+	conn->unread = NULL;
+	conn->events->received(conn, chunk);
+}
+
+static void
 receive(struct conn *conn)
 {
 	for (int i = 0; i < RECEIVES_IN_A_ROW; i++) {
@@ -332,6 +359,8 @@ on_ready(struct ev_loop *loop, ev_io *watcher, int ready)
 		return;
 	if (conn->awaiting_leave)
 		peek(conn);
+	else if (conn->receiving && conn->unread)
+		receive_again(conn);
 	else if (conn->receiving && !conn->ended)
 		receive(conn);
 }

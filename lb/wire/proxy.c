@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const uint8_t v2_signature[12] = {
+const uint8_t proxy_v2_signature[PROXY_V2_SIGNATURE_LEN] = {
 	0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A};
 
 enum {
@@ -48,7 +48,7 @@ static size_t
 encode_v2(uint8_t *buf, const struct endpoint *source, const struct endpoint *destination)
 {
 	size_t addr_len = addr_bits(source->addr.family) / 8;
-	uint8_t *at = put_bytes(buf, v2_signature, sizeof(v2_signature));
+	uint8_t *at = put_bytes(buf, proxy_v2_signature, PROXY_V2_SIGNATURE_LEN);
 	*at++ = V2_PROXY;
 	*at++ = source->addr.family == ADDR_V4 ? V2_TCP4 : V2_TCP6;
 	at = put_u16(at, 2 * addr_len + 2 * sizeof(uint16_t));

@@ -16,7 +16,11 @@
 
 enum {
 	PROXY_HEADER_MAX = 536,
+	PROXY_V2_SIGNATURE_LEN = 12,
 };
+
+/* How a version 2 header begins. */
+extern const uint8_t proxy_v2_signature[PROXY_V2_SIGNATURE_LEN];
 
 /* Writes the header for a connection from source to destination and returns its length: 0 for
  * PROXY_OFF. Both have the same family (they come from one socket, or from one header), which makes

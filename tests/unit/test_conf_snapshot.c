@@ -148,7 +148,8 @@ START_TEST(takes_what_is_given)
 		"  backend x { address = 10.0.0.1 } }\n"
 		"listener m { acl = b pool = q on_deny = drop idle_timeout = 2h\n"
 		"  bind = { [::]:25,\n 10.0.0.1:587 } }\n"
-		"listener n { acl = a pool = p on_deny = reset bind = 0.0.0.0:26 }\n",
+		"listener n { acl = a pool = p on_deny = reset bind = 0.0.0.0:26\n"
+		"  accept_proxy = { 10.9.0.0/24, '2001:db8:9::9' } proxy_timeout = 2s }\n",
 		0);
 	ck_assert_str_eq(snapshot->hostname, "[203.0.113.1]");
 	ck_assert_uint_eq(snapshot->workers, 256);
@@ -206,6 +207,14 @@ START_TEST(takes_what_is_given)
 	ck_assert_uint_eq(listener->binds[1].line, 16);
 	ck_assert_uint_eq(listener->binds[1].endpoint.port, 587);
 	ck_assert_int_eq(snapshot->listeners[1].on_deny, ON_DENY_RESET);
+	ck_assert_uint_eq(listener->accept_proxy_count, 0);
+	ck_assert_uint_eq(listener->proxy_timeout_ms, 5000);
+	listener = &snapshot->listeners[1];
+	ck_assert_uint_eq(listener->accept_proxy_count, 2);
+	ck_assert_uint_eq(listener->accept_proxy[0].len, 24);
+	ck_assert_int_eq(listener->accept_proxy[1].addr.family, ADDR_V6);
+	ck_assert_uint_eq(listener->accept_proxy[1].len, 128);
+	ck_assert_uint_eq(listener->proxy_timeout_ms, 2000);
 	snapshot_unref(snapshot);
 }
 END_TEST

@@ -1,0 +1,339 @@
+"""smtplb explain: what it says, and that the running balancer does just that."""
+
+import ipaddress
+import random
+
+import headers
+import pytest
+from balancer import Setup, run
+from peers import Relay, connect, free_port, smtp
+
+SEED = 20261124
+
+CONF = """\
+hostname = lb.test
+user = ""
+acl senders {
+    allow = {
+        203.0.113.0/24,
+        2001:db8::/32,
+        "file:%(table)s",
+    }
+    deny = { 203.0.113.66 }
+}
+acl all { open = yes }
+pool relays {
+    proxy_protocol = %(proxy)s
+    balance = %(balance)s
+    health { type = none }
+    backend relay1 { address = 10.0.1.11 }
+    backend relay2 { address = 10.0.2.11 port = 26 weight = 3 }
+}
+listener smtp {
+    bind = { 0.0.0.0:25, [2001:db8::25]:25 }
+    acl = senders
+    pool = relays
+    on_deny = %(on_deny)s
+    accept_proxy = { 203.0.113.9 }
+}
+listener submission { bind = { 192.0.2.1:587, 192.0.2.2:588 } acl = all pool = relays }
+"""
+
+
+@pytest.fixture(name="explain")
+def fixture_explain(tmp_path):
+    """explain(arguments, key = value of the configuration): exit code and output."""
+    table = tmp_path / "table"
+    table.write_text("# others\n198.51.100.0/24\n!198.51.100.7\n")
+
+    def make(*arguments, **keys):
+        conf = tmp_path / "smtplb.conf"
+        keys = {"proxy": "v2", "balance": "roundrobin", "on_deny": "421", **keys}
+        conf.write_text(CONF % {"table": table, **keys})
+        result = run("explain", "-c", conf, *arguments)
+        assert result.stderr == ""
+        return result.returncode, result.stdout.replace(f"{tmp_path}/", "")
+
+    return make
+
+
+def test_allowed(explain):
+    assert explain("--listener", "smtp", "203.0.113.7") == (0, """\
+listener smtp: 203.0.113.7 is allowed
+  rule      smtplb.conf:5 allow 203.0.113.0/24
+  limits    none
+  pool      relays, roundrobin; assumes every backend up
+  backend   relay1 10.0.1.11:25, weight 1 of 4
+  backend   relay2 10.0.2.11:26, weight 3 of 4
+  header    0d0a0d0a000d0a515549540a 21 11 000c cb007107 00000000 c350 0019
+            v2 PROXY TCP4 from 203.0.113.7:50000 to 0.0.0.0:25
+            50000 stands for the client's port, 0.0.0.0 for the address that it calls
+""")
+
+
+def test_allowed_over_ipv6(explain):
+    assert explain("--listener", "smtp", "2001:db8::7", proxy="v1", balance="leastconn") == (0, """\
+listener smtp: 2001:db8::7 is allowed
+  rule      smtplb.conf:6 allow 2001:db8::/32
+  limits    none
+  pool      relays, leastconn: the fewest sessions for the weight first; assumes every backend up
+  backend   relay1 10.0.1.11:25, weight 1
+  backend   relay2 10.0.2.11:26, weight 3
+  header    PROXY TCP6 2001:db8::7 2001:db8::25 50000 25
+            50000 stands for the client's port
+""")
+
+
+def test_denied(explain):
+    assert explain("--listener", "smtp", "::ffff:203.0.113.66") == (1, """\
+listener smtp: 203.0.113.66 is denied
+  rule      smtplb.conf:9 deny 203.0.113.66/32
+  limits    none
+  reply     421 4.7.1 lb.test access denied (SESSION-ID)
+""")
+
+
+@pytest.mark.parametrize("on_deny, reply", [
+    ("421", "421 4.7.1 lb.test access denied (SESSION-ID)"),
+    ("554", "554 5.7.1 lb.test access denied (SESSION-ID)"),
+    ("reset", "none: reset"),
+    ("drop", "none: closed"),
+])
+def test_reply(explain, on_deny, reply):
+    code, text = explain("--listener=smtp", "198.51.100.7", on_deny=on_deny)
+    assert code == 1
+    assert "  rule      table:3 deny 198.51.100.7/32\n" in text
+    assert text.endswith(f"\n  reply     {reply}\n")
+
+
+def test_every_listener(explain):
+    """Allowed only if all of them allow it."""
+    code, text = explain("198.51.100.8")
+    assert code == 0
+    assert "listener smtp: 198.51.100.8 is allowed\n  rule      table:2 allow 198.51.100.0/24" in text
+    assert "listener submission: 198.51.100.8 is allowed\n  rule      default: none names it" in text
+    code, text = explain("192.0.2.77")
+    assert code == 1
+    assert "listener smtp: 192.0.2.77 is denied\n  rule      default: none names it" in text
+    assert "listener submission: 192.0.2.77 is allowed" in text
+    assert explain("--listener", "submission", "192.0.2.77")[0] == 0
+
+
+def test_ports_that_differ(explain):
+    """A header for each address that the client can call."""
+    _, text = explain("--listener", "submission", "192.0.2.77", proxy="v1", balance="source")
+    assert "roundrobin" not in text and "always to the same one" in text
+    assert "  backend   relay1 10.0.1.11, the port that was called, weight 1\n" in text
+    assert "  backend   relay2 10.0.2.11:26, weight 3\n" in text
+    assert "  header    PROXY TCP4 192.0.2.77 192.0.2.1 50000 587\n" in text
+    assert "  header    PROXY TCP4 192.0.2.77 192.0.2.2 50000 588\n" in text
+
+
+def test_no_proxy(explain):
+    _, text = explain("--listener", "smtp", "203.0.113.7", proxy="off")
+    assert text.endswith("  header    none: the relay sees the balancer's address\n")
+
+
+def test_no_bind_of_the_family(explain):
+    code, text = explain("--listener", "submission", "2001:db8::7")
+    assert code == 0
+    assert "  bind      none for IPv6: such a client can't reach this listener\n" in text
+
+
+def test_source_of_proxy_headers(explain):
+    code, text = explain("--listener", "smtp", "203.0.113.9")
+    assert code == 0
+    assert "  proxy     must send a PROXY header; " in text
+
+
+def test_only_through_a_balancer_in_front(tmp_path):
+    with Relay() as relay:
+        setup = Setup([relay], allow="2001:db8::/32", listener="accept_proxy = { 127.0.0.9 }")
+    conf = tmp_path / "smtplb.conf"
+    conf.write_text(setup.text())
+    result = run("explain", "-c", conf, "2001:db8::7")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "none for IPv6: such a client comes only through a balancer in" in result.stdout
+    assert result.stdout.endswith(
+        "  header    PROXY TCP6, the destination as a balancer in front announces it\n")
+
+
+def test_backup_and_max_sessions(tmp_path):
+    with Relay() as one, Relay() as two:
+        one.options, two.options = "backup = yes max_sessions = 7", "weight = 2"
+        conf = tmp_path / "smtplb.conf"
+        conf.write_text(Setup([one, two]).text())
+    text = run("explain", "-c", conf, "127.0.0.1").stdout
+    first, second = (line for line in text.splitlines() if line.startswith("  backend"))
+    assert first == f"  backend   relay2 127.0.0.1:{two.port}, weight 2 of 2"
+    assert second == (f"  backend   relay1 127.0.0.1:{one.port}, weight 1 of 1, at most 7 sessions, "
+                      "backup: after all others")
+
+
+@pytest.mark.parametrize("arguments, what", [
+    ((), "needs an IP address"),
+    (("--listener", "smtp"), "needs an IP address"),
+    (("--listener",), "usage"),
+    (("--nonsense", "192.0.2.1"), "usage"),
+    (("192.0.2.1", "192.0.2.2"), "unexpected argument: 192.0.2.2"),
+    (("192.0.2",), "not an IPv4 or IPv6 address: 192.0.2"),
+    (("192.0.2.0/24",), "not an IPv4 or IPv6 address"),
+    (("[2001:db8::1]",), "not an IPv4 or IPv6 address"),
+    (("fe80::1%lo",), "not an IPv4 or IPv6 address"),
+    (("--listener", "none", "192.0.2.1"), "no listener `none`; there is: smtp"),
+])
+def test_wrong_usage(tmp_path, arguments, what):
+    with Relay() as relay:
+        setup = Setup([relay])
+    conf = tmp_path / "smtplb.conf"
+    conf.write_text(setup.text())
+    result = run("explain", "-c", conf, *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert what in result.stderr
+
+
+def test_wrong_configuration(tmp_path):
+    conf = tmp_path / "smtplb.conf"
+    conf.write_text("listener smtp { }\n")
+    result = run("explain", "-c", conf, "192.0.2.1")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"{conf}:1: listener `smtp` has no `pool`" in result.stderr
+    result = run("explain", "-c", tmp_path / "none", "192.0.2.1")
+    assert result.returncode == 2 and "can't be read" in result.stderr
+
+
+# The command and the balancer agree.
+
+FRONT = "127.0.0.9"
+
+
+def last(network):
+    return network.network_address + (network.num_addresses - 1)
+
+
+def near(rng, network):
+    """Addresses where a mistake about the prefix would show."""
+    size = 2**network.max_prefixlen
+    first, end = int(network.network_address), int(last(network))
+    numbers = [first, end, (first - 1) % size, (end + 1) % size, rng.randint(first, end)]
+    return [type(network.network_address)(number) for number in numbers]
+
+
+def random_networks(rng, count):
+    """Families of nested and neighbouring networks, of both kinds of addresses."""
+    networks = []
+    while len(networks) < count:
+        bits, make = rng.choice([(32, ipaddress.IPv4Network), (128, ipaddress.IPv6Network)])
+        base = rng.getrandbits(bits)
+        for _ in range(rng.randint(1, 6)):
+            length = rng.choice([rng.randint(2, bits), rng.randint(bits - 8, bits)])
+            # The same branch most of the time, and its sibling.
+            place = base ^ (rng.randint(0, 1) << (bits - length))
+            networks.append(make((place >> (bits - length) << (bits - length), length)))
+    return networks
+
+
+def written(rng, network):
+    """As one may write it: a mapped prefix is the IPv4 one."""
+    if network.version == 4 and rng.random() < 0.2:
+        return f"::ffff:{network.network_address}/{96 + network.prefixlen}"
+    return str(network)
+
+
+def prefix_rules(rng, folder):
+    """Rules in the file itself. Returns items of allow and of deny, and (network, allowed)."""
+    del folder
+    allow, deny, rules = [], [], []
+    for network in random_networks(rng, 24):
+        allowed = rng.random() < 0.6
+        (allow if allowed else deny).append(f'"{written(rng, network)}"')
+        rules.append((network, allowed))
+    return allow, deny, rules
+
+
+def list_rules(rng, folder):
+    """A list file with exceptions, and one that denies."""
+    rules, lines, denied = [], [], []
+    for network in random_networks(rng, 24):
+        if rng.random() < 0.2:
+            denied.append(str(network))
+            rules.append((network, False))
+            continue
+        allowed = rng.random() < 0.7
+        lines.append(f"{'' if allowed else '!'}{written(rng, network)}")
+        rules.append((network, allowed))
+    (folder / "allowed").write_text("\n".join(lines) + "\n")
+    (folder / "denied").write_text(" ".join(denied) + "\n")
+    return [f'"file:{folder}/allowed"'], [f'"file:{folder}/denied"'] if denied else [], rules
+
+
+GENERATORS = [prefix_rules, list_rules]
+
+
+def decide(rules, opened, address):
+    """The longest prefix; deny on a tie."""
+    holding = [(net.prefixlen, not allowed) for net, allowed in rules
+               if net.version == address.version and address in net]
+    return not max(holding)[1] if holding else opened
+
+
+def random_acl(rng, folder, setup):
+    """Rules that `check` has nothing against (they must not let everybody in)."""
+    while True:
+        allow, deny, rules = [], [], []
+        for generator in rng.choice([GENERATORS, *[[one] for one in GENERATORS]]):
+            more_allow, more_deny, more_rules = generator(rng, folder)
+            allow, deny, rules = allow + more_allow, deny + more_deny, rules + more_rules
+        opened = rng.random() < 0.2
+        setup.allow, setup.deny = ", ".join(allow), ", ".join(deny)
+        text = setup.text()
+        if opened:
+            text = text.replace("acl senders {", "acl senders { open = yes")
+        conf = folder / "smtplb.conf"
+        conf.write_text(text)
+        if run("check", "-c", conf).returncode == 0:
+            return text, rules, opened
+
+
+def live_verdict(setup, address, port, version):
+    """What a client at that address hears, as a balancer in front announces it."""
+    called = "192.0.2.25" if address.version == 4 else "2001:db8::25"
+    source = str(address)
+    if address.version == 4 and port % 3 == 0:
+        source, called = f"::ffff:{source}", f"::ffff:{called}"
+    with connect(setup.address, FRONT) as client:
+        client.send(version((source, port), (called, 25)))
+        return client.line()[:4]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_agrees_with_the_balancer(start, relay, tmp_path, seed):
+    rng = random.Random(SEED + seed)
+    folder = tmp_path / "acl"
+    folder.mkdir()
+    setup = Setup([relay(smtp())], listener=f"on_deny = 554 accept_proxy = {{ {FRONT} }}")
+    text, rules, opened = random_acl(rng, folder, setup)
+    balancer = start(text)
+    # Those at edges, and some anywhere.
+    edges = [address for network, _ in rules for address in near(rng, network)]
+    addresses = rng.sample(edges, min(130, len(edges)))
+    addresses += [ipaddress.IPv4Address(rng.getrandbits(32)) for _ in range(10)]
+    addresses += [ipaddress.IPv6Address(rng.getrandbits(128)) for _ in range(10)]
+    told = {}
+    for port, address in enumerate(addresses, 1):
+        if address.version == 6 and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        version = headers.v1 if port % 2 else headers.v2
+        live = live_verdict(setup, address, port, version)
+        literal = f"::ffff:{address}" if address.version == 4 and port % 2 else address
+        explained = run("explain", "-c", balancer.conf, "--listener", "smtp", literal)
+        allowed = decide(rules, opened, address)
+        what = f"seed {SEED + seed}: {literal}: live {live}, and:\n{explained.stdout}"
+        assert (live, explained.returncode) == ((b"220 ", 0) if allowed else (b"554 ", 1)), what
+        rule = next(line for line in explained.stdout.splitlines() if line.startswith("  rule"))
+        told[str(address), str(port)] = rule.split(None, 1)[1]
+    # A denial that was logged names the same rule.
+    for event in balancer.find("denied"):
+        if "count" not in event:
+            host, port = event["client"].rsplit(":", 1)
+            assert told[host.strip("[]"), port].startswith(event["rule"])
