@@ -77,7 +77,7 @@ proxy_encode_own(uint8_t buf[PROXY_HEADER_MAX], enum proxy_version version,
 {
 	if (version != PROXY_V2)
 		return proxy_encode(buf, version, own, remote);
-	uint8_t *at = put_bytes(buf, v2_signature, sizeof(v2_signature));
+	uint8_t *at = put_bytes(buf, proxy_v2_signature, sizeof(proxy_v2_signature));
 	*at++ = V2_LOCAL;
 	*at++ = V2_UNSPEC;
 	at = put_u16(at, 0);
