@@ -154,7 +154,7 @@ class Generator:
             len(words) > 1 and words[0].kind == words[1].kind == "word"
             and words[0].text != "goto"
         )  # fmt: skip
-        if words[0].text in CONTROL or declares or words[0].kind != "word":
+        if words[0].text in CONTROL | {"assert"} or declares or words[0].kind != "word":
             return
         self.add(begin, end, "")
 
