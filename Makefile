@@ -150,6 +150,10 @@ coverage: deps-tools ## branch coverage of unit and system tests: the report, bu
 		$(MAKE) VARIANT=coverage unit system
 	@tests/coverage build/coverage
 
+FILES ?= acl/addr.c lb/wire/proxy.c lb/wire/greeting.c
+mutation: deps-test ## change one thing at a time in FILES="a.c b.c" and see the tests fail
+	@tests/mutation $(if $(SAMPLE),--sample $(SAMPLE)) $(FILES)
+
 FUZZ_SECONDS ?= 60
 fuzz: deps-tools ## run each fuzz target for FUZZ_SECONDS (60)
 	@$(MAKE) -j$$(nproc) VARIANT=fuzz fuzz-build

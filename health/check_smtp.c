@@ -29,7 +29,8 @@ show(struct shown *shown, const void *bytes, size_t len)
 {
 	const uint8_t *from = bytes;
 	for (size_t i = 0; i < len && shown->len < GREETING_LINE_MAX && from[i] != '\n'; i++)
-		shown->text[shown->len++] = from[i] >= ' ' && from[i] <= '~' ? (char)from[i] : '?';
+		shown->text[shown->len++] =
+			(char)(from[i] >= ' ' && from[i] <= '~' ? from[i] : '?');
 	shown->text[shown->len] = '\0';
 }
 

@@ -92,7 +92,6 @@ static inline void
 peer_end(struct peer_conn *conn)
 {
 	struct linger hard = {.l_onoff = 1};
-
 	ev_timer_stop(conn->peer->loop, &conn->drip);
 	switch (conn->script.end) {
 	case PEER_RESET:
@@ -130,7 +129,6 @@ peer_play(struct peer_conn *conn, size_t max)
 {
 	size_t left = conn->script.len - conn->sent;
 	ssize_t sent = 0;
-
 	if (conn->script.deaf && left > 0) {
 		peer_hear(conn);
 		conn->peer->early = conn->peer->said_len;
@@ -178,7 +176,6 @@ peer_on_read(struct peer_conn *conn)
 	bool asking = !conn->script.deaf && conn->sent == 0 && !ev_is_active(&conn->drip) &&
 		      strstr(conn->request, "\r\n\r\n") == NULL;
 	ssize_t len;
-
 	if (!asking) {
 		len = peer_hear(conn);
 		if (len == 0 || (len < 0 && errno != EAGAIN))
@@ -217,7 +214,6 @@ peer_on_accept(struct ev_loop *loop, struct ev_io *io, int events)
 	struct endpoint local;
 	socklen_t len = sizeof(storage);
 	int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
 	(void)loop;
 	(void)events;
 	if (fd < 0)
@@ -248,7 +244,6 @@ peer_init(struct peer *peer, struct ev_loop *loop, const char *host)
 	struct endpoint endpoint = {.port = 0};
 	socklen_t len;
 	int fd;
-
 	*peer = (struct peer){.loop = loop};
 	ck_assert_int_eq(addr_parse(&endpoint.addr, host), 0);
 	len = endpoint_to_sockaddr(&endpoint, &storage);

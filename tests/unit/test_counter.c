@@ -12,11 +12,9 @@ oracle_is_up(const bool *history, unsigned count, unsigned rise, unsigned fall)
 {
 	bool up = true;
 	unsigned turned = 0;
-
 	for (unsigned now = 1; now <= count; now++) {
 		unsigned limit = up ? fall : rise;
 		bool against = now - turned >= limit;
-
 		for (unsigned i = 0; against && i < limit; i++)
 			against = history[now - 1 - i] != up;
 		if (against) {
@@ -31,7 +29,6 @@ START_TEST(random_walk)
 {
 	enum { STEPS = 200 };
 	const unsigned seed = 20261124;
-
 	srandom(seed);
 	for (unsigned walk = 0; walk < 500; walk++) {
 		unsigned rise = 1 + (unsigned)random() % 5;
@@ -39,12 +36,10 @@ START_TEST(random_walk)
 		bool history[STEPS];
 		bool before = true;
 		struct counter counter;
-
 		counter_init(&counter);
 		ck_assert(counter.up);
 		for (unsigned i = 0; i < STEPS; i++) {
 			bool changed;
-
 			/* Mostly as before, so that long runs come about too. */
 			history[i] = i > 0 && random() % 3 ? history[i - 1] : random() % 2;
 			changed = counter_note(&counter, history[i], rise, fall);
@@ -62,7 +57,6 @@ END_TEST
 START_TEST(changed_limits)
 {
 	struct counter counter;
-
 	counter_init(&counter);
 	for (int i = 0; i < 4; i++)
 		ck_assert(!counter_note(&counter, false, 2, 5));

@@ -25,6 +25,8 @@ static const struct {
 	{INPUT("220\r\n"), 5, 220, "220"},
 	{INPUT("220\n"), 4, 220, "220"},
 	{INPUT("220 LF only\n"), 12, 220, "220 LF only"},
+	{INPUT("999 nine\r\n"), 10, 999, "999 nine"},
+	{INPUT("000 zero\r\n"), 10, 0, "000 zero"},
 	{INPUT("220-teaser\r\n220 relay1\r\n"), 24, 220, "220-teaser"},
 	{INPUT("220-teaser\r\n220\r\n"), 17, 220, "220-teaser"},
 	{INPUT("220-\n220-\n220\n"), 14, 220, "220-"},

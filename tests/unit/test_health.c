@@ -70,7 +70,6 @@ static void
 descriptors_limit(rlim_t limit)
 {
 	struct rlimit limits;
-
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limits), 0);
 	limits.rlim_cur = limit;
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limits), 0);
@@ -81,7 +80,6 @@ on_probe(void *context, const char *pool, const char *backend, const struct addr
 	const struct probe_result *result)
 {
 	struct bench *bench = context;
-
 	ck_assert_str_eq(pool, "relays");
 	ck_assert_str_ne(backend, "");
 	if (++bench->probes == bench->starve_at)
@@ -96,7 +94,6 @@ on_change(void *context, const char *pool, const char *backend, const struct add
 	const struct probe_result *result)
 {
 	struct bench *bench = context;
-
 	ck_assert(health_is_up(bench->health, pool, backend, address) == up);
 	bench->changes++;
 	bench->up = up;
@@ -109,7 +106,6 @@ static void
 bench_init(struct bench *bench, unsigned count, const char *script)
 {
 	static const struct health_events events = {on_change, on_probe};
-
 	*bench = (struct bench){.loop = ev_loop_new(0)};
 	peer_init(&bench->peer, bench->loop, "0.0.0.0");
 	bench->peer.script.bytes = script;
@@ -121,7 +117,6 @@ static void
 bench_fini(struct bench *bench)
 {
 	unsigned probes = bench->probes;
-
 	health_free(bench->health);
 	while (bench->peer.open > 0)
 		ev_run(bench->loop, EVRUN_ONCE);
@@ -136,7 +131,6 @@ static void
 bench_probes(struct bench *bench, unsigned more)
 {
 	unsigned goal = bench->probes + more;
-
 	while (bench->probes < goal)
 		ev_run(bench->loop, EVRUN_ONCE);
 }
@@ -151,7 +145,6 @@ is_up(const struct bench *bench, unsigned backend)
 START_TEST(rise_and_fall)
 {
 	struct bench bench;
-
 	bench_init(&bench, 1, bad);
 	ck_assert(is_up(&bench, 0)); /* unknown */
 	health_configure(bench.health, &bench.config.snapshot);
@@ -182,7 +175,6 @@ START_TEST(first_probes_at_once)
 {
 	struct bench bench;
 	unsigned all = (1u << (BACKENDS_MAX + 1)) - 2;
-
 	bench_init(&bench, BACKENDS_MAX, good);
 	bench.config.pool.check.interval_ms = 1000000000;
 	health_configure(bench.health, &bench.config.snapshot);
@@ -198,7 +190,6 @@ END_TEST
 START_TEST(no_overlap)
 {
 	struct bench bench;
-
 	bench_init(&bench, 1, "");
 	bench.peer.script.end = PEER_HOLD;
 	bench.config.pool.check.timeout_ms = 35;
@@ -217,7 +208,6 @@ END_TEST
 START_TEST(resources_do_not_count)
 {
 	struct bench bench;
-
 	bench_init(&bench, 1, bad);
 	bench.starve_at = 2;
 	health_configure(bench.health, &bench.config.snapshot);
@@ -237,7 +227,6 @@ START_TEST(reload_keeps_state)
 {
 	struct bench bench;
 	struct config next;
-
 	bench_init(&bench, 2, bad);
 	health_configure(bench.health, &bench.config.snapshot);
 	while (bench.changes < 2)
@@ -273,7 +262,6 @@ START_TEST(reload_shorter_interval)
 {
 	struct bench bench;
 	struct config next;
-
 	bench_init(&bench, 1, good);
 	bench.config.pool.check.interval_ms = 1000000000;
 	health_configure(bench.health, &bench.config.snapshot);
@@ -291,7 +279,6 @@ START_TEST(reload_under_a_probe)
 {
 	struct bench bench;
 	struct config next;
-
 	bench_init(&bench, 1, "");
 	bench.peer.script.end = PEER_HOLD;
 	bench.config.pool.check.timeout_ms = 300;
@@ -317,7 +304,6 @@ START_TEST(reload_drops)
 {
 	struct bench bench;
 	struct config next;
-
 	bench_init(&bench, 3, "");
 	bench.peer.script.end = PEER_HOLD;
 	health_configure(bench.health, &bench.config.snapshot);
@@ -341,7 +327,6 @@ START_TEST(reload_to_none_and_back)
 {
 	struct bench bench;
 	struct config none;
-
 	bench_init(&bench, 1, bad);
 	health_configure(bench.health, &bench.config.snapshot);
 	while (bench.changes == 0)
@@ -379,7 +364,6 @@ START_TEST(keys)
 	struct bench bench;
 	struct pool_conf pools[2];
 	struct addr other = {ADDR_V4, {127, 0, 0, 77}};
-
 	bench_init(&bench, 2, bad);
 	bench.config.backends[1].address = bench.config.backends[0].address;
 	pools[0] = bench.config.pool;

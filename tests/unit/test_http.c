@@ -91,7 +91,6 @@ feed(struct http_reply *reply, const char *bytes, size_t from, size_t to)
 	size_t len = to - from;
 	uint8_t *piece = malloc(len);
 	ssize_t taken;
-
 	memcpy(piece, bytes + from, len);
 	taken = http_reply_feed(reply, piece, len);
 	free(piece);
@@ -106,11 +105,9 @@ play(const struct row *row, size_t index, size_t a, size_t b)
 	size_t at = 0;
 	ssize_t taken = 0;
 	struct http_reply reply;
-
 	http_reply_init(&reply);
 	while (taken == 0 && at < len) {
 		size_t end = a == 0 ? at + 1 : at < a ? a : at < b ? b : len;
-
 		taken = feed(&reply, row->bytes, at, end);
 		ck_assert_msg(taken <= (ssize_t)(end - at), "row %zu split %zu %zu", index, a, b);
 		at = taken > 0 ? at + (size_t)taken : end;
@@ -135,7 +132,6 @@ START_TEST(every_split_of_every_row)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		size_t len = rows[i].len > 0 ? rows[i].len : strlen(rows[i].bytes);
-
 		for (size_t a = 0; a <= len; a++) {
 			for (size_t b = a; b <= len; b++)
 				play(&rows[i], i, a, b);
@@ -160,7 +156,6 @@ START_TEST(bounded)
 		struct http_reply reply;
 		ssize_t taken = 0;
 		size_t count = sizeof(start) - 1;
-
 		http_reply_init(&reply);
 		ck_assert_int_eq(feed(&reply, start, 0, count), 0);
 		if (patterns[i][0] != 'H') {
@@ -197,7 +192,6 @@ START_TEST(longest_header)
 {
 	static char bytes[HTTP_HEADER_MAX];
 	struct http_reply reply;
-
 	memset(bytes, 'a', sizeof(bytes));
 	memcpy(bytes, "HTTP/1.1 200 ", 13);
 	memcpy(bytes + sizeof(bytes) - 4, "\r\n\r\n", 4);
@@ -228,7 +222,6 @@ START_TEST(kept_line)
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		struct http_reply reply;
-
 		http_reply_init(&reply);
 		ck_assert_int_eq(feed(&reply, lines[i].bytes, 0, strlen(lines[i].bytes)), -1);
 		ck_assert_str_eq(reply.line, lines[i].line);
@@ -261,7 +254,6 @@ START_TEST(request)
 			.host = requests[i].host};
 		struct addr address;
 		char *text;
-
 		ck_assert_int_eq(addr_parse(&address, requests[i].address), 0);
 		text = http_request(&check, &address);
 		ck_assert_ptr_nonnull(text);

@@ -15,7 +15,6 @@ static int
 compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
-
 	return (x > y) - (x < y);
 }
 
@@ -23,7 +22,6 @@ START_TEST(spread_evenly)
 {
 	for (unsigned count = 1; count <= PHASES; count++) {
 		double phases[PHASES + 1];
-
 		for (unsigned i = 0; i < count; i++)
 			phases[i] = phase_of(i);
 		qsort(phases, count, sizeof(phases[0]), compare);
@@ -42,7 +40,6 @@ END_TEST
 START_TEST(kept_from_anywhere)
 {
 	const unsigned seed = 20261124;
-
 	srandom(seed);
 	for (unsigned i = 0; i < 100000; i++) {
 		double phase = phase_of((unsigned)random() % 1000);
@@ -50,7 +47,6 @@ START_TEST(kept_from_anywhere)
 		double interval = (double)(1 + random() % 100000) / 1000;
 		double delay = phase_delay(phase, elapsed, interval);
 		double at = fmod(elapsed + delay, interval) / interval;
-
 		ck_assert_msg(delay >= interval / 2 && delay <= interval * 1.5, "seed %u step %u",
 			seed, i);
 		/* On a circle: just below 1 is next to 0. */

@@ -31,7 +31,6 @@ static void
 on_done(void *context, const struct probe_result *result)
 {
 	struct bench *bench = context;
-
 	bench->verdicts++;
 	bench->phase = bench->probe.phase;
 	bench->cause = result->cause;
@@ -125,7 +124,6 @@ START_TEST(endings)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct bench bench;
-
 		bench_init(&bench, "127.0.0.1");
 		bench.peer.script = rows[i].script;
 		bench_start(&bench, "127.0.0.1");
@@ -146,7 +144,6 @@ END_TEST
 START_TEST(reset_after_accept)
 {
 	struct bench bench;
-
 	bench_init(&bench, "127.0.0.1");
 	bench.peer.script = (struct peer_script){.bytes = "", .deaf = true, .end = PEER_RESET};
 	bench_start(&bench, "127.0.0.1");
@@ -161,7 +158,6 @@ START_TEST(ipv6_and_request)
 {
 	struct bench bench;
 	char expected[128];
-
 	bench_init(&bench, "::1");
 	bench.peer.script = (struct peer_script){.bytes = "HTTP/1.1 200 OK\r\n\r\n"};
 	bench.check->path = "/health";
@@ -183,7 +179,6 @@ START_TEST(long_request)
 	enum { LEN = 8 << 20 };
 	struct bench bench;
 	char *path = malloc(LEN + 1);
-
 	memset(path, 'a', LEN);
 	path[LEN] = '\0';
 	bench_init(&bench, "127.0.0.1");
@@ -206,7 +201,6 @@ START_TEST(refused)
 	struct endpoint endpoint = {.port = 0};
 	socklen_t len;
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
 	bench_init(&bench, "127.0.0.1");
 	/* Bound but not listening: refuses, and nobody else can take the port. */
 	ck_assert_int_eq(addr_parse(&endpoint.addr, "127.0.0.1"), 0);
@@ -227,7 +221,6 @@ END_TEST
 START_TEST(unreachable)
 {
 	struct bench bench;
-
 	bench_init(&bench, "127.0.0.1");
 	bench_start(&bench, "224.0.0.1"); /* no TCP to a group */
 	bench_run(&bench);
@@ -240,7 +233,6 @@ END_TEST
 START_TEST(no_reply)
 {
 	struct bench bench;
-
 	bench_init(&bench, "127.0.0.1");
 	bench.check->timeout_ms = 30;
 	bench.peer.script = (struct peer_script){.bytes = "", .end = PEER_HOLD};
@@ -260,7 +252,6 @@ START_TEST(dripping_for_ever)
 
 	for (size_t i = 0; i < 2; i++) {
 		struct bench bench;
-
 		bench_init(&bench, "127.0.0.1");
 		bench.check->timeout_ms = i == 0 ? 500 : 1000;
 		bench.peer.script = (struct peer_script){
@@ -282,7 +273,6 @@ START_TEST(no_connection)
 	struct sockaddr_storage storage;
 	socklen_t len;
 	int fds[3];
-
 	bench_init(&bench, "127.0.0.1");
 	ev_io_stop(bench.loop, &bench.peer.accept);
 	ck_assert_int_eq(listen(bench.peer.accept.fd, 0), 0);
@@ -307,7 +297,6 @@ START_TEST(late_loop)
 {
 	struct bench bench;
 	struct timespec pause = {.tv_nsec = 600000000};
-
 	bench_init(&bench, "127.0.0.1");
 	bench.check->timeout_ms = 500;
 	bench.peer.script =
@@ -327,7 +316,6 @@ END_TEST
 START_TEST(lingers_until_deadline)
 {
 	struct bench bench;
-
 	bench_init(&bench, "127.0.0.1");
 	bench.check->timeout_ms = 1000;
 	bench.peer.script =
@@ -344,7 +332,6 @@ START_TEST(endless_body)
 {
 	struct bench bench;
 	static char page[200000];
-
 	memset(page, 'a', sizeof(page));
 	memcpy(page, "HTTP/1.1 200 OK\r\n\r\n", 19);
 	bench_init(&bench, "127.0.0.1");
@@ -363,7 +350,6 @@ END_TEST
 START_TEST(restart_and_stop)
 {
 	struct bench bench;
-
 	bench_init(&bench, "127.0.0.1");
 	bench.peer.script =
 		(struct peer_script){.bytes = "HTTP/1.1 200 OK\r\n\r\n", .end = PEER_HOLD};
@@ -388,7 +374,6 @@ START_TEST(no_descriptors)
 {
 	struct bench bench;
 	struct rlimit limit, none;
-
 	bench_init(&bench, "127.0.0.1");
 	bench.peer.script = (struct peer_script){.bytes = "HTTP/1.1 200 OK\r\n\r\n"};
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
