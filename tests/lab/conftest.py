@@ -23,7 +23,7 @@ class Lab:
         self.hosts = hosts
         self.sender = Postfix(hosts["sender"], SENDER)
         self.relays = {name: Postfix(hosts[name], RELAY) for name in ("relay1", "relay2")}
-        self.nginx = {name: Nginx(hosts[name]) for name in self.relays}
+        self.nginx = {name: Nginx(hosts[name]) for name in (*self.relays, "relay3")}
         self.inbox = Inbox(hosts["destination"])
         self.destination = Postfix(hosts["destination"], DESTINATION)
         self.stranger = hosts["stranger"]
@@ -39,9 +39,9 @@ class Lab:
             mailer.thaw()
             if not mailer.is_running():
                 starting.append(mailer.begin_start())
-        for web in self.nginx.values():
-            if not web.is_running():
-                web.start()
+        for name in self.relays:
+            if not self.nginx[name].is_running():
+                self.nginx[name].start()
         for process in starting:
             assert process.wait(60) == 0, " ".join(process.args)
 
@@ -98,9 +98,9 @@ def load(lab, request):
     """Starts a load; its messages carry the test's name."""
     started = []
 
-    def start(domain="mail.example"):
+    def start(domain="mail.example", sender=lab.sender):
         tag = f"{request.node.name.split('[')[0]}-{len(started)}-{os.urandom(3).hex()}"
-        started.append(Load(lab, tag, domain))
+        started.append(Load(lab, tag, domain, sender))
         return started[-1]
     yield start
     for one in started:
