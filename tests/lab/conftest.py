@@ -46,19 +46,26 @@ class Lab:
             assert process.wait(60) == 0, " ".join(process.args)
 
     def begin(self):
-        """Nothing of an earlier test is left in queues and logs."""
+        """Nothing of an earlier test is left in queues and logs, nor in memory: a Postfix that
+        could not deliver remembers that for minutes."""
         self.start()
+        failed = [mailer for mailer in self.mailers if mailer.queue()]
+        for mailer in failed:
+            mailer.discard()
+        self.restart(failed)
         for mailer in self.mailers:
-            if mailer.queue():
-                mailer.discard()
             mailer.mark()
         for log in (self.front_balancer.log, self.front.output):
             log.unlink(missing_ok=True)
 
-    def restart_relays(self, **settings):
-        """Both at the same time, with these changes of main.cf."""
-        for process in [relay.begin_restart(**settings) for relay in self.relays.values()]:
+    @staticmethod
+    def restart(mailers, **settings):
+        """All at the same time, with these changes of main.cf."""
+        for process in [mailer.begin_restart(**settings) for mailer in mailers]:
             assert process.wait(60) == 0
+
+    def restart_relays(self, **settings):
+        self.restart(self.relays.values(), **settings)
 
     def relay_lines(self):
         return [line for relay in self.relays.values() for line in relay.lines()]

@@ -1,4 +1,4 @@
-"""Mail that an application hands to the sender's own mail server, steadily, while a test breaks things.
+"""Mail that an application hands to its own mail server, steadily, while a test breaks things.
 
 Every message has a recipient of its own, so that the destination's maildir shows which arrived,
 and how often. The load never runs far ahead of delivery: it waits while the sender's queue is long,

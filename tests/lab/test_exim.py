@@ -38,7 +38,7 @@ def test_exim_sends(lab, load, exim):
     """... and the relays, Postfix, know it."""
     lab.balancer.start(allow=EXIM)
     mail = load(sender=exim)
-    mail.wait_for_more(30)
+    mail.wait_for_more(20)
     mail.stop()
     mail.assert_exactly_once()
     connects = {one for relay in lab.relays.values() for one in relay.connects()}
@@ -52,7 +52,7 @@ def test_exim_sends_past_a_dead_and_a_silent_relay(lab, load, exim, relay3):
     lab.relays["relay2"].freeze()
     lab.balancer.start(allow=EXIM, relays=ALL)
     mail = load(sender=exim)
-    mail.wait_for_more(30)
+    mail.wait_for_more(20)
     lab.balancer.wait_for("attempt", backend="relay1", cause="refused")
     lab.balancer.wait_for("attempt", backend="relay2", cause="greeting_timeout")
     mail.stop()
@@ -85,14 +85,13 @@ def test_exim_denied(lab, load, exim, on_deny):
 @pytest.mark.parametrize("proxy", ["v2", "v1"])
 def test_exim_relays(lab, load, relay3, proxy):
     relay3.start()
-    lab.balancer.start(allow="203.0.113.10, 203.0.113.66", proxy=proxy, relays=("relay3",))
-    mail = load()
-    mail.wait_for_more(30)
-    submission = load("submission.example")
-    submission.wait_for_more(10)
-    for one in (mail, submission):
-        one.stop()
-        one.assert_exactly_once()
+    lab.balancer.start(allow="203.0.113.10, 203.0.113.66", proxy=proxy, relays=("relay3",),
+                       greeting_timeout="10s")
+    for domain in ("mail.example", "submission.example"):
+        mail = load(domain)
+        mail.wait_for_more(10)
+        mail.stop()
+        mail.assert_exactly_once()
     assert set(relay3.clients()) == {"203.0.113.10"}
     # Who has come in through the balancer is still not Exim's friend.
     stranger = Client(lab.stranger, "203.0.113.25")
@@ -106,10 +105,10 @@ def test_exim_relays(lab, load, relay3, proxy):
 def test_full_exim_is_replaced(lab, load, relay3):
     """At its limit Exim greets with 421, before it has read the header: another relay is tried."""
     relay3.start("smtp_accept_max = 1\n")
-    lab.balancer.start(relays=("relay3",))
+    lab.balancer.start(relays=("relay3",), greeting_timeout="10s")
     held = Client(lab.sender.host, "203.0.113.25")
     assert held.greeting.startswith("220 relay3.example ESMTP Exim")
-    lab.balancer.reload(relays=ALL)
+    lab.balancer.reload(relays=ALL, greeting_timeout="10s")
     mail = load()
     failed = lab.balancer.wait_for("attempt", backend="relay3", cause="greeting_reply")
     assert failed["reply"].startswith("421 Too many concurrent SMTP connections")
