@@ -19,7 +19,7 @@ acl senders {{
 pool relays {{
     proxy_protocol = {proxy}
     connect_timeout = 1s
-    greeting_timeout = 2s
+    greeting_timeout = {greeting_timeout}
 {pool}
     health {{
         {health}
@@ -49,15 +49,16 @@ class Balancer:
         self.log = host.path("var/log/smtplb.log")
         self.process = None
 
-    def configure(self, allow="203.0.113.10", deny="", proxy="v2", relays=("relay1", "relay2"),
-                  family="v4", health=HTTP, pool="", listener=""):
+    def configure(self, *, allow="203.0.113.10", deny="", proxy="v2", relays=("relay1", "relay2"),
+                  family="v4", health=HTTP, greeting_timeout="2s", pool="", listener=""):
         """relays are hosts, reached by the addresses of one family; pool and listener are more
         lines of those sections."""
         backends = "\n".join(f"    backend {name} {{ address = {address_of(name, family)} }}"
                              for name in relays)
         self.config.write_text(
-            CONFIG.format(hostname=self.host.name, allow=allow, deny=deny, proxy=proxy, pool=pool,
-                          health=health, backends=backends, listener=listener), encoding="ascii")
+            CONFIG.format(hostname=self.host.name, allow=allow, deny=deny, proxy=proxy,
+                          greeting_timeout=greeting_timeout, pool=pool, health=health,
+                          backends=backends, listener=listener), encoding="ascii")
 
     def start(self, **options):
         self.configure(**options)

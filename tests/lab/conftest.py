@@ -23,7 +23,7 @@ class Lab:
         self.hosts = hosts
         self.sender = Postfix(hosts["sender"], SENDER)
         self.relays = {name: Postfix(hosts[name], RELAY) for name in ("relay1", "relay2")}
-        self.nginx = {name: Nginx(hosts[name]) for name in self.relays}
+        self.nginx = {name: Nginx(hosts[name]) for name in (*self.relays, "relay3")}
         self.inbox = Inbox(hosts["destination"])
         self.destination = Postfix(hosts["destination"], DESTINATION)
         self.stranger = hosts["stranger"]
@@ -39,26 +39,33 @@ class Lab:
             mailer.thaw()
             if not mailer.is_running():
                 starting.append(mailer.begin_start())
-        for web in self.nginx.values():
-            if not web.is_running():
-                web.start()
+        for name in self.relays:
+            if not self.nginx[name].is_running():
+                self.nginx[name].start()
         for process in starting:
             assert process.wait(60) == 0, " ".join(process.args)
 
     def begin(self):
-        """Nothing of an earlier test is left in queues and logs."""
+        """Nothing of an earlier test is left in queues and logs, nor in memory: a Postfix that
+        could not deliver remembers that for minutes."""
         self.start()
+        failed = [mailer for mailer in self.mailers if mailer.queue()]
+        for mailer in failed:
+            mailer.discard()
+        self.restart(failed)
         for mailer in self.mailers:
-            if mailer.queue():
-                mailer.discard()
             mailer.mark()
         for log in (self.front_balancer.log, self.front.output):
             log.unlink(missing_ok=True)
 
-    def restart_relays(self, **settings):
-        """Both at the same time, with these changes of main.cf."""
-        for process in [relay.begin_restart(**settings) for relay in self.relays.values()]:
+    @staticmethod
+    def restart(mailers, **settings):
+        """All at the same time, with these changes of main.cf."""
+        for process in [mailer.begin_restart(**settings) for mailer in mailers]:
             assert process.wait(60) == 0
+
+    def restart_relays(self, **settings):
+        self.restart(self.relays.values(), **settings)
 
     def relay_lines(self):
         return [line for relay in self.relays.values() for line in relay.lines()]
@@ -98,9 +105,9 @@ def load(lab, request):
     """Starts a load; its messages carry the test's name."""
     started = []
 
-    def start(domain="mail.example"):
+    def start(domain="mail.example", sender=lab.sender):
         tag = f"{request.node.name.split('[')[0]}-{len(started)}-{os.urandom(3).hex()}"
-        started.append(Load(lab, tag, domain))
+        started.append(Load(lab, tag, domain, sender))
         return started[-1]
     yield start
     for one in started:

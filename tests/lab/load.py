@@ -1,4 +1,4 @@
-"""Mail that an application hands to the sender's own Postfix, steadily, while a test breaks things.
+"""Mail that an application hands to its own mail server, steadily, while a test breaks things.
 
 Every message has a recipient of its own, so that the destination's maildir shows which arrived,
 and how often. The load never runs far ahead of delivery: it waits while the sender's queue is long,
@@ -17,7 +17,7 @@ BATCHES_MAX = 300
 LOOP = f"""
 batch=0
 while [ $batch -lt {BATCHES_MAX} ] && [ ! -e /tmp/$1.stop ]; do
-    if [ $(ls /var/spool/postfix/active | wc -l) -gt 40 ]; then
+    if [ $(ls $3 | wc -l) -gt 40 ]; then
         sleep 0.05
         continue
     fi
@@ -33,15 +33,15 @@ CUT = re.compile(
 
 
 class Load:
-    def __init__(self, lab, tag, domain="mail.example"):
+    def __init__(self, lab, tag, domain, sender):
         self.lab = lab
-        self.sender = lab.sender.host
+        self.sender = sender
         self.tag = tag
         self.domain = domain
-        self.process = self.sender.spawn("sh", "-c", LOOP, "load", tag, domain)
+        self.process = sender.host.spawn("sh", "-c", LOOP, "load", tag, domain, sender.spool)
 
     def sent(self):
-        path = self.sender.path("tmp", self.tag + ".sent")
+        path = self.sender.host.path("tmp", self.tag + ".sent")
         return int(path.read_text(encoding="ascii") or 0) * BATCH if path.exists() else 0
 
     def arrived(self):
@@ -55,7 +55,7 @@ class Load:
         assert len(self.arrived()) >= goal, "the load ended too early"
 
     def stop(self):
-        self.sender.path("tmp", self.tag + ".stop").touch()
+        self.sender.host.path("tmp", self.tag + ".stop").touch()
         assert self.process.wait(30) == 0, "smtp-source failed"
 
     def wait_until_all_arrived(self, retry=False):
@@ -78,12 +78,12 @@ class Load:
 
     def deferrals(self):
         """(recipient, reason) of every attempt of the sender's that was not `sent`."""
-        return [(recipient, text) for recipient, status, text in self.lab.sender.deliveries()
+        return [(recipient, text) for recipient, status, text in self.sender.deliveries()
                 if status != "sent"]
 
     def assert_exactly_once(self):
         """All arrived, none twice, and the sender was never put off."""
-        wait_until(lambda: self.deferrals() or not self.lab.sender.queue(), "sender: queue empty")
+        wait_until(lambda: self.deferrals() or not self.sender.queue(), "sender: queue empty")
         assert not self.deferrals()
         self.wait_until_all_arrived()
         assert self.sent() and not self.missing() and not self.duplicates()

@@ -57,9 +57,11 @@ transport_maps = inline:{
     { chain.example = smtp:[front]:25 } }
 """
 
-RELAY = """\
+APPLICATIONS = "203.0.113.10 203.0.113.11 [2001:db8:12::10]"
+
+RELAY = f"""\
 smtpd_upstream_proxy_protocol = haproxy
-mynetworks = 203.0.113.10 [2001:db8:12::10]
+mynetworks = {APPLICATIONS}
 relayhost = [destination]
 """
 
@@ -82,6 +84,8 @@ def is_ready(path):
 
 
 class Postfix:
+    spool = "/var/spool/postfix/active"  # what is being delivered
+
     def __init__(self, host, settings):
         self.host = host
         etc = host.path("etc/postfix")

@@ -1,5 +1,6 @@
 """Who gets in: the balancer's allowlist in front, the relays' mynetworks behind it."""
 
+from postfix import APPLICATIONS
 from topology import wait_until
 
 STRANGER = "203.0.113.66"
@@ -43,6 +44,6 @@ def test_relay_access_denied_only_without_mynetworks(lab, load):
     assert all("Relay access denied" in text for _, text in late.deferrals())
     assert not late.arrived()
 
-    lab.restart_relays(mynetworks="203.0.113.10 [2001:db8:12::10]")
+    lab.restart_relays(mynetworks=APPLICATIONS)
     late.wait_until_all_arrived(retry=True)
     assert not late.missing() and not late.duplicates()

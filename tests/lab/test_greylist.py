@@ -15,10 +15,10 @@ def greylisting(lab):
     daemons = [Postgrey(relay.host) for relay in lab.relays.values()]
     lab.restart_relays(smtpd_recipient_restrictions=POLICY)
     usual = lab.sender.settings("minimal_backoff_time", "maximal_backoff_time", "queue_run_delay")
-    assert lab.sender.begin_restart(minimal_backoff_time="2s", maximal_backoff_time="2s",
-                                    queue_run_delay="1s").wait(60) == 0
+    lab.restart([lab.sender], minimal_backoff_time="2s", maximal_backoff_time="2s",
+                queue_run_delay="1s")
     yield
-    assert lab.sender.begin_restart(**usual).wait(60) == 0
+    lab.restart([lab.sender], **usual)
     lab.restart_relays(smtpd_recipient_restrictions="")
     for daemon in daemons:
         daemon.stop()
