@@ -128,6 +128,7 @@ commit(struct daemon *daemon, struct runtime *runtime, struct view **views)
 	daemon->runtime = runtime;
 	watcher_watch(daemon->watcher, &runtime->snapshot->sources);
 	log_set_level(runtime->snapshot->log_level);
+	log_set_format(runtime->snapshot->log_format);
 }
 
 /* What keeps its value until a restart. */

@@ -213,9 +213,7 @@ batch_report(struct batch *batch)
 	struct log_line line;
 	log_begin(&line, LOG_LEVEL_WARNING, "log");
 	log_number(&line, "dropped", queue.dropped - queue.reported);
-	if (!line.wanted)
-		return;
-	line.text[line.len++] = '\n';
+	log_finish(&line);
 	memcpy(batch->text + batch->len, line.text, line.len);
 	batch->len += line.len;
 }
