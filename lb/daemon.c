@@ -129,6 +129,7 @@ commit(struct daemon *daemon, struct runtime *runtime, struct view **views)
 	watcher_watch(daemon->watcher, &runtime->snapshot->sources);
 	log_set_level(runtime->snapshot->log_level);
 	log_set_format(runtime->snapshot->log_format);
+	log_set_target(runtime->snapshot->log_target);
 }
 
 /* What keeps its value until a restart. */

@@ -251,5 +251,5 @@ log_end(struct log_line *line)
 {
 	log_finish(line);
 	if (line->wanted)
-		log_queue_put(line->text, line->len);
+		log_queue_put(line->level, line->text, line->len);
 }

@@ -29,7 +29,7 @@
 
 enum {
 	LOG_LINE_MAX = 2048,     /* bytes, with the newline */
-	LOG_QUEUE_MAX = 1 << 20, /* bytes: some 3,000 session lines */
+	LOG_QUEUE_MAX = 1 << 20, /* bytes: some 2,500 session lines */
 };
 
 #define LOG_NONE UINT64_MAX /* the number that is no value */
@@ -46,9 +46,9 @@ struct log_line {
 	char text[LOG_LINE_MAX]; /* no NUL behind it; with the newline once ended */
 };
 
-/* Starts the writer thread, which writes to fd (stderr's) until log_stop. Before log_start and
- * after log_stop lines are written at once by the caller, which waits a second at most for an fd
- * that is blocked. Expects SIGPIPE to be ignored. Returns 0, or -1 with errno. */
+/* Starts the writer thread, which writes to fd (stderr's) or syslog until log_stop. Before
+ * log_start and after log_stop lines are written to fd at once by the caller, which waits a second
+ * at most for an fd that is blocked. Expects SIGPIPE to be ignored. Returns 0, or -1 with errno. */
 int log_start(int fd);
 
 /* Writes what is queued, for a second at most, drops the rest and joins the thread. A thread that
@@ -59,6 +59,11 @@ void log_stop(void);
 /* Any thread, any time. They hold for every line that is begun from then on. */
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
+
+/* Where lines go that are ended from then on: to log_start's fd, as at first, or to syslog,
+ * facility `mail`. Lines for the other are still written, but no longer waited for: where it is
+ * blocked they are dropped. Any thread, any time. */
+void log_set_target(enum log_target target);
 
 void log_begin(struct log_line *line, enum log_level level, const char *event);
 void log_text(struct log_line *line, const char *key, const char *value);
