@@ -23,17 +23,53 @@ sources_fini(struct sources *sources)
 	sources_init(sources);
 }
 
-void
-sources_add(struct sources *sources, const char *path, const struct stat *st)
+static const struct source *
+find(const struct sources *sources, const char *path)
 {
 	for (size_t i = 0; i < sources->count; i++)
 		if (strcmp(sources->items[i].path, path) == 0)
-			return;
+			return &sources->items[i];
+	return NULL;
+}
+
+void
+sources_note(struct sources *sources, const char *path, const struct file_stamp *stamp)
+{
+	if (find(sources, path))
+		return;
 	if (sources->count == sources->capacity)
 		sources->items =
 			mem_grow(sources->items, &sources->capacity, sizeof(*sources->items));
-	sources->items[sources->count++] =
-		(struct source){.path = mem_text(path), .stamp = file_stamp_of(st)};
+	sources->items[sources->count++] = (struct source){.path = mem_text(path), .stamp = *stamp};
+}
+
+void
+sources_add(struct sources *sources, const char *path, const struct stat *st)
+{
+	struct file_stamp stamp = st ? file_stamp_of(st) : file_stamp_read(path);
+	sources_note(sources, path, &stamp);
+}
+
+bool
+sources_are_unchanged(const struct sources *sources)
+{
+	for (size_t i = 0; i < sources->count; i++) {
+		struct file_stamp now = file_stamp_read(sources->items[i].path);
+		if (!file_stamp_equal(&sources->items[i].stamp, &now))
+			return false;
+	}
+	return true;
+}
+
+bool
+sources_agree(const struct sources *a, const struct sources *b)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		const struct source *other = find(b, a->items[i].path);
+		if (other && !file_stamp_equal(&a->items[i].stamp, &other->stamp))
+			return false;
+	}
+	return true;
 }
 
 struct file_stamp
@@ -48,6 +84,13 @@ file_stamp_of(const struct stat *st)
 		.modified = st->st_mtim,
 		.changed = st->st_ctim,
 	};
+}
+
+struct file_stamp
+file_stamp_read(const char *path)
+{
+	struct stat st;
+	return file_stamp_of(stat(path, &st) < 0 ? NULL : &st);
 }
 
 static bool

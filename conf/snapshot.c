@@ -60,8 +60,10 @@ copy_text(const char *text, size_t len)
 	return copy;
 }
 
-struct snapshot *
-snapshot_parse(const char *file, const char *original, size_t len, struct report *report)
+/* refused: gets the files that were read, on error; NULL where nobody asks. */
+static struct snapshot *
+parse(const char *file, const char *original, size_t len, struct sources *refused,
+	struct report *report)
 {
 	char *text = copy_text(original, len);
 	struct problem problem = {0};
@@ -86,8 +88,18 @@ snapshot_parse(const char *file, const char *original, size_t len, struct report
 		report_error(report, file, problem.line, "%s", problem.what);
 	if (report->errors == errors)
 		return snapshot;
+	if (refused) {
+		*refused = snapshot->sources;
+		sources_init(&snapshot->sources);
+	}
 	snapshot_free(snapshot);
 	return NULL;
+}
+
+struct snapshot *
+snapshot_parse(const char *file, const char *text, size_t len, struct report *report)
+{
+	return parse(file, text, len, NULL, report);
 }
 
 struct snapshot *
@@ -105,9 +117,9 @@ snapshot_load(const char *file, struct report *report)
 }
 
 struct snapshot *
-snapshot_again(const struct snapshot *snapshot, struct report *report)
+snapshot_again(const struct snapshot *snapshot, struct sources *refused, struct report *report)
 {
-	return snapshot_parse(snapshot->file, snapshot->text, snapshot->text_len, report);
+	return parse(snapshot->file, snapshot->text, snapshot->text_len, refused, report);
 }
 
 struct snapshot *

@@ -163,8 +163,10 @@ struct snapshot *snapshot_parse(
 	const char *file, const char *text, size_t len, struct report *report);
 
 /* The same configuration once more, from the text that this snapshot was made from and from what
- * its lists and databases hold now. */
-struct snapshot *snapshot_again(const struct snapshot *snapshot, struct report *report);
+ * its lists and databases hold now. On error `refused`, which the caller has initialised, gets the
+ * files that were read. */
+struct snapshot *snapshot_again(
+	const struct snapshot *snapshot, struct sources *refused, struct report *report);
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); /* NULL is fine */

@@ -13,6 +13,7 @@
 #include "lb/privileges.h"
 #include "lb/runtime.h"
 #include "lb/view.h"
+#include "lb/watcher.h"
 #include "lb/worker.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ struct daemon {
 	struct runtime *runtime; /* what is served now */
 	struct snapshot *first;  /* whose hostname and workers hold until a restart */
 	struct loader *loader;
+	struct watcher *watcher;
 	bool stopping;
 	ev_signal hup, term, interrupt;
 	ev_async worker_stopped;
@@ -124,7 +126,10 @@ commit(struct daemon *daemon, struct runtime *runtime, struct view **views)
 	free(views);
 	runtime_unref(daemon->runtime);
 	daemon->runtime = runtime;
+	watcher_watch(daemon->watcher, &runtime->snapshot->sources);
 	log_set_level(runtime->snapshot->log_level);
+	log_set_format(runtime->snapshot->log_format);
+	log_set_target(runtime->snapshot->log_target);
 }
 
 /* What keeps its value until a restart. */
@@ -153,21 +158,43 @@ reload(struct daemon *daemon, struct snapshot *snapshot, struct report *report)
 		runtime_drop(runtime);
 		return -1;
 	}
-	warn_kept(daemon, snapshot, report);
 	__atomic_store_n(&daemon->shared.max_sessions,
 		descriptors_session_limit(snapshot->max_sessions), __ATOMIC_RELAXED);
 	commit(daemon, runtime, views);
 	return 0;
 }
 
+/* A reload that was asked for tells what keeps its value; one for the sake of a list, which was
+ * read again with the configuration of before, has told it then. */
 static void
-on_loaded(void *context, struct snapshot *snapshot, struct report *report)
+on_loaded(void *context, const struct loaded *loaded)
 {
 	struct daemon *daemon = context;
-	if (snapshot && !daemon->stopping && reload(daemon, snapshot, report) == 0)
-		notice_config(LOG_LEVEL_INFO, "reloaded", daemon->file);
-	notice_log(report);
+	struct snapshot *snapshot = loaded->snapshot;
+	if (loaded->overtaken) {
+		watcher_again(daemon->watcher);
+		return;
+	}
+	if (snapshot && !daemon->stopping && reload(daemon, snapshot, loaded->report) == 0) {
+		notice_config(LOG_LEVEL_INFO, "reloaded",
+			loaded->changed ? loaded->changed : daemon->file);
+		if (!loaded->changed)
+			warn_kept(daemon, snapshot, loaded->report);
+	} else if (loaded->changed) {
+		watcher_refused(daemon->watcher, snapshot ? &snapshot->sources : &loaded->refused);
+	}
+	notice_log(loaded->report);
 	snapshot_unref(snapshot);
+}
+
+static void
+on_changed(void *context, const char *path, struct sources *seen)
+{
+	struct daemon *daemon = context;
+	if (daemon->stopping)
+		return;
+	if (loader_read_again(daemon->loader, daemon->runtime->snapshot, path, seen) < 0)
+		watcher_again(daemon->watcher);
 }
 
 /* Signals. */
@@ -265,6 +292,8 @@ start_threads(struct daemon *daemon)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int result = log_start(STDERR_FILENO);
+	if (result == 0)
+		result = watcher_start(daemon->watcher);
 	for (unsigned i = 0; i < daemon->worker_count && result == 0; i++)
 		result = worker_start(daemon->workers[i]);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -316,7 +345,8 @@ make_parts(struct daemon *daemon)
 	daemon->pools = pool_set_new(on_pool_usable, daemon);
 	daemon->health = health_new(daemon->loop, &health_events, daemon);
 	daemon->loader = loader_new(daemon->loop, daemon->file, on_loaded, daemon);
-	if (!daemon->pools || !daemon->health || !daemon->loader)
+	daemon->watcher = watcher_new(daemon->loop, on_changed, daemon);
+	if (!daemon->pools || !daemon->health || !daemon->loader || !daemon->watcher)
 		return fail_start("start");
 	return 0;
 }
@@ -370,6 +400,8 @@ free_parts(struct daemon *daemon)
 	free(daemon->workers);
 	if (daemon->loader)
 		loader_free(daemon->loader);
+	if (daemon->watcher)
+		watcher_free(daemon->watcher);
 	if (daemon->health)
 		health_free(daemon->health);
 	runtime_unref(daemon->runtime);

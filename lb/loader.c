@@ -1,8 +1,10 @@
 /*
- * The loader thread. Its fields are handed over by thread creation and the ev_async that ends it:
- * between the two they are the thread's, otherwise the main thread's.
+ * The loader thread. What it works on is handed over by thread creation and the ev_async that ends
+ * it: between the two it is the thread's, otherwise the main thread's.
  */
 #include "lb/loader.h"
+
+#include "acl/mem.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -17,48 +19,102 @@ struct loader {
 	ev_async finished;
 	pthread_t thread;
 	bool running;
-	bool again;
+	bool again;            /* the main thread's always */
+	struct snapshot *base; /* to be read anew; NULL: the file is loaded */
+	char *changed;
+	struct sources seen;
 	struct report report;
-	struct snapshot *snapshot;
+	struct loaded loaded;
 };
+
+static void
+read_again(struct loader *loader)
+{
+	struct loaded *loaded = &loader->loaded;
+	loaded->snapshot = snapshot_again(loader->base, &loaded->refused, &loader->report);
+	const struct sources *read =
+		loaded->snapshot ? &loaded->snapshot->sources : &loaded->refused;
+	if (sources_agree(&loader->seen, read) && sources_are_unchanged(read))
+		return;
+	loaded->overtaken = true;
+	snapshot_unref(loaded->snapshot);
+	loaded->snapshot = NULL;
+}
 
 static void *
 load(void *argument)
 {
 	struct loader *loader = argument;
-	loader->snapshot = snapshot_load(loader->file, &loader->report);
+	if (loader->base)
+		read_again(loader);
+	else
+		loader->loaded.snapshot = snapshot_load(loader->file, &loader->report);
 	ev_async_send(loader->loop, &loader->finished);
 	return NULL;
+}
+
+static void
+settle(struct loader *loader)
+{
+	loader->running = false;
+	report_fini(&loader->report);
+	sources_fini(&loader->loaded.refused);
+	sources_fini(&loader->seen);
+	snapshot_unref(loader->base);
+	loader->base = NULL;
+	free(loader->changed);
+	loader->changed = NULL;
+}
+
+static int
+begin(struct loader *loader)
+{
+	report_init(&loader->report);
+	loader->loaded = (struct loaded){.report = &loader->report, .changed = loader->changed};
+	int error = pthread_create(&loader->thread, NULL, load, loader);
+	loader->running = error == 0;
+	if (error)
+		settle(loader);
+	errno = error;
+	return error ? -1 : 0;
 }
 
 int
 loader_start(struct loader *loader)
 {
-	if (loader->running) {
-		loader->again = true;
-		return 0;
-	}
-	report_init(&loader->report);
-	int error = pthread_create(&loader->thread, NULL, load, loader);
-	if (error) {
-		report_fini(&loader->report);
-		errno = error;
-		return -1;
-	}
-	loader->running = true;
+	if (!loader->running)
+		return begin(loader);
+	loader->again = true;
 	return 0;
 }
 
-/* The reload that was asked for during a load. */
+int
+loader_read_again(
+	struct loader *loader, struct snapshot *snapshot, const char *changed, struct sources *seen)
+{
+	if (loader->running) {
+		errno = EBUSY;
+		return -1;
+	}
+	loader->base = snapshot_ref(snapshot);
+	loader->changed = mem_text(changed);
+	loader->seen = *seen;
+	sources_init(seen);
+	return begin(loader);
+}
+
+/* The load of the file that was asked for during another. */
 static void
 begin_again(struct loader *loader)
 {
-	if (loader_start(loader) == 0)
+	loader->again = false;
+	if (begin(loader) == 0)
 		return;
-	report_init(&loader->report);
-	report_error(&loader->report, loader->file, 0, "can't load it: %s", strerror(errno));
-	loader->done(loader->context, NULL, &loader->report);
-	report_fini(&loader->report);
+	struct report report;
+	report_init(&report);
+	report_error(&report, loader->file, 0, "can't load it: %s", strerror(errno));
+	loader->done(loader->context, &(struct loaded){.report = &report});
+	report_fini(&report);
 }
 
 static void
@@ -68,13 +124,10 @@ on_finished(struct ev_loop *loop, ev_async *finished, int ready)
 	(void)ready;
 	struct loader *loader = finished->data;
 	pthread_join(loader->thread, NULL);
-	loader->running = false;
-	loader->done(loader->context, loader->snapshot, &loader->report);
-	report_fini(&loader->report);
-	if (loader->again) {
-		loader->again = false;
+	loader->done(loader->context, &loader->loaded);
+	settle(loader);
+	if (loader->again)
 		begin_again(loader);
-	}
 }
 
 struct loader *

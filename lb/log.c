@@ -1,6 +1,6 @@
 /*
- * The format of a log line, logfmt: ts=... level=... event=... key=value ... Any thread; the line
- * is the caller's, nothing is allocated.
+ * A log line in the making, in either format. Any thread; the line is the caller's, nothing is
+ * allocated.
  */
 #include "lb/log.h"
 
@@ -12,12 +12,46 @@
 #include <string.h>
 #include <time.h>
 
-static const char cut_mark[] = " cut=yes";
-
 enum {
-	/* For the pairs; behind it the mark and the newline find room always. */
-	ROOM = LOG_LINE_MAX - (sizeof(cut_mark) - 1) - 1,
-	ESCAPE_MAX = 4, /* \xNN */
+	ESCAPE_MAX = 6, /* \u00NN */
+};
+
+/* All that the formats differ in. */
+struct log_spelling {
+	const char *first;  /* before the first key */
+	const char *next;   /* before every other key */
+	const char *assign; /* between a key and its value */
+	const char *none;   /* the value that is none */
+	const char *byte;   /* begins the escape of a byte, before two hexadecimal digits */
+	const char *cut;    /* instead of the pairs for which there was no room */
+	const char *close;  /* at the line's end */
+	bool always_quoted; /* every text is quoted, not only those that need it */
+};
+
+/* A byte of 0x80 and more is written by its value in JSON too, as \u0080 to \u00ff: which
+ * characters a peer meant nobody knows, and its bytes may be no UTF-8 at all. */
+static const struct log_spelling spellings[] = {
+	[LOG_LOGFMT] =
+		{
+			.first = "",
+			.next = " ",
+			.assign = "=",
+			.none = "-",
+			.byte = "\\x",
+			.cut = " cut=yes",
+			.close = "",
+		},
+	[LOG_JSON] =
+		{
+			.first = "{\"",
+			.next = ",\"",
+			.assign = "\":",
+			.none = "null",
+			.byte = "\\u00",
+			.cut = ",\"cut\":true",
+			.close = "}",
+			.always_quoted = true,
+		},
 };
 
 static const char *const level_names[] = {
@@ -28,6 +62,7 @@ static const char *const level_names[] = {
 };
 
 static atomic_int level_wanted = LOG_LEVEL_INFO;
+static atomic_int format_wanted = LOG_LOGFMT;
 
 void
 log_set_level(enum log_level level)
@@ -35,29 +70,10 @@ log_set_level(enum log_level level)
 	atomic_store_explicit(&level_wanted, (int)level, memory_order_relaxed);
 }
 
-static char *
-put(char *at, const void *bytes, size_t len)
+void
+log_set_format(enum log_format format)
 {
-	memcpy(at, bytes, len);
-	return at + len;
-}
-
-/* Adds a key and its value as it stands, or else the mark that the line ends here. */
-static void
-put_pair(struct log_line *line, const char *key, const char *value, size_t len)
-{
-	size_t key_len = strlen(key);
-	char *at = line->text + line->len;
-	if (line->len + 1 + key_len + 1 + len > ROOM) {
-		line->cut = true;
-		at = put(at, cut_mark, sizeof(cut_mark) - 1);
-	} else {
-		at = put(at, " ", 1);
-		at = put(at, key, key_len);
-		at = put(at, "=", 1);
-		at = put(at, value, len);
-	}
-	line->len = (size_t)(at - line->text);
+	atomic_store_explicit(&format_wanted, (int)format, memory_order_relaxed);
 }
 
 static bool
@@ -68,12 +84,12 @@ is_plain(uint8_t byte)
 
 /* A lone - means no value. */
 static bool
-wants_quotes(const uint8_t *value, size_t len)
+wants_quotes(const uint8_t *text, size_t len)
 {
-	if (len == 1 && value[0] == '-')
+	if (len == 1 && text[0] == '-')
 		return true;
 	for (size_t i = 0; i < len; i++)
-		if (!is_plain(value[i]))
+		if (!is_plain(text[i]))
 			return true;
 	return false;
 }
@@ -81,7 +97,7 @@ wants_quotes(const uint8_t *value, size_t len)
 /* Writes the byte as it stands between quotes and returns the length. Bytes of 0x80 and more are
  * escaped too: no reader of the log ever meets broken UTF-8 or a C1 control. */
 static size_t
-escape(char to[ESCAPE_MAX], uint8_t byte)
+escape(char to[ESCAPE_MAX], uint8_t byte, const char *prefix)
 {
 	static const char hex[] = "0123456789abcdef";
 	static const char named[] = "\"\"\\\\\nn\rr\tt"; /* pairs: the byte, its letter */
@@ -89,17 +105,73 @@ escape(char to[ESCAPE_MAX], uint8_t byte)
 		to[0] = (char)byte;
 		return 1;
 	}
-	to[0] = '\\';
 	for (size_t i = 0; named[i]; i += 2) {
 		if (byte == (uint8_t)named[i]) {
+			to[0] = '\\';
 			to[1] = named[i + 1];
 			return 2;
 		}
 	}
-	to[1] = 'x';
-	to[2] = hex[byte >> 4];
-	to[3] = hex[byte & 0xF];
-	return 4;
+	size_t len = strlen(prefix);
+	memcpy(to, prefix, len);
+	to[len] = hex[byte >> 4];
+	to[len + 1] = hex[byte & 0xF];
+	return len + 2;
+}
+
+static void
+put(struct log_line *line, const char *bytes, size_t len)
+{
+	memcpy(line->text + line->len, bytes, len);
+	line->len += len;
+}
+
+static bool
+put_if_fits(struct log_line *line, const char *bytes, size_t len)
+{
+	if (len > line->room - line->len)
+		return false;
+	put(line, bytes, len);
+	return true;
+}
+
+static bool
+put_key(struct log_line *line, const char *key)
+{
+	const struct log_spelling *spelling = line->spelling;
+	const char *before = line->len > 0 ? spelling->next : spelling->first;
+	return put_if_fits(line, before, strlen(before)) && put_if_fits(line, key, strlen(key)) &&
+	       put_if_fits(line, spelling->assign, strlen(spelling->assign));
+}
+
+static bool
+put_text(struct log_line *line, const uint8_t *text, size_t len)
+{
+	if (!line->spelling->always_quoted && !wants_quotes(text, len))
+		return put_if_fits(line, (const char *)text, len);
+	char escaped[ESCAPE_MAX];
+	bool fits = put_if_fits(line, "\"", 1);
+	for (size_t i = 0; i < len && fits; i++)
+		fits = put_if_fits(line, escaped, escape(escaped, text[i], line->spelling->byte));
+	return fits && put_if_fits(line, "\"", 1);
+}
+
+/* The pair that was begun at this place has no room: the line ends here. */
+static void
+cut(struct log_line *line, size_t at)
+{
+	line->len = at;
+	line->cut = true;
+	put(line, line->spelling->cut, strlen(line->spelling->cut));
+}
+
+/* A value as the format writes it by itself: a number, or none. */
+static void
+put_plain_pair(struct log_line *line, const char *key, const char *value)
+{
+	size_t at = line->len;
+	if (!put_key(line, key) || !put_if_fits(line, value, strlen(value)))
+		cut(line, at);
 }
 
 void
@@ -111,15 +183,18 @@ log_begin(struct log_line *line, enum log_level level, const char *event)
 	line->len = 0;
 	if (!line->wanted)
 		return;
+	line->spelling = &spellings[atomic_load_explicit(&format_wanted, memory_order_relaxed)];
+	line->room = LOG_LINE_MAX - strlen(line->spelling->cut) - strlen(line->spelling->close) - 1;
 	struct timespec now;
 	struct tm utc;
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
-	char ts[sizeof("ts=2026-11-24T02:06:00")];
-	strftime(ts, sizeof(ts), "ts=%Y-%m-%dT%H:%M:%S", &utc);
-	line->len = (size_t)snprintf(line->text, sizeof(line->text), "%s.%03ldZ level=%s", ts,
-		now.tv_nsec / 1000000, level_names[level]);
-	put_pair(line, "event", event, strlen(event));
+	char ts[sizeof("2026-11-24T02:06:00.123Z")];
+	size_t len = strftime(ts, sizeof(ts), "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(ts + len, sizeof(ts) - len, ".%03uZ", (unsigned)(now.tv_nsec / 1000000) % 1000);
+	log_text(line, "ts", ts);
+	log_text(line, "level", level_names[level]);
+	log_text(line, "event", event);
 }
 
 void
@@ -127,23 +202,13 @@ log_bytes(struct log_line *line, const char *key, const void *value, size_t len)
 {
 	if (!line->wanted || line->cut)
 		return;
-	const uint8_t *bytes = value;
 	if (len == 0) {
-		put_pair(line, key, "-", 1);
+		put_plain_pair(line, key, line->spelling->none);
 		return;
 	}
-	if (!wants_quotes(bytes, len)) {
-		put_pair(line, key, value, len);
-		return;
-	}
-	/* A value that overflows the line by itself makes put_pair cut, however much is missing. */
-	char quoted[LOG_LINE_MAX + ESCAPE_MAX + 1];
-	size_t at = 0;
-	quoted[at++] = '"';
-	for (size_t i = 0; i < len && at < LOG_LINE_MAX; i++)
-		at += escape(quoted + at, bytes[i]);
-	quoted[at++] = '"';
-	put_pair(line, key, quoted, at);
+	size_t at = line->len;
+	if (!put_key(line, key) || !put_text(line, value, len))
+		cut(line, at);
 }
 
 void
@@ -157,11 +222,9 @@ log_number(struct log_line *line, const char *key, uint64_t value)
 {
 	if (!line->wanted || line->cut)
 		return;
-	char text[sizeof("18446744073709551615")] = "-";
-	int len = 1;
-	if (value != LOG_NONE)
-		len = snprintf(text, sizeof(text), "%" PRIu64, value);
-	put_pair(line, key, text, (size_t)len);
+	char text[sizeof("18446744073709551615")];
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	put_plain_pair(line, key, value == LOG_NONE ? line->spelling->none : text);
 }
 
 void
@@ -171,14 +234,22 @@ log_endpoint(struct log_line *line, const char *key, const struct endpoint *valu
 		return;
 	char text[ENDPOINT_TEXT_MAX];
 	endpoint_format(value, text);
-	put_pair(line, key, text, strlen(text));
+	log_text(line, key, value->addr.family == ADDR_NONE ? NULL : text);
+}
+
+void
+log_finish(struct log_line *line)
+{
+	if (!line->wanted)
+		return;
+	put(line, line->spelling->close, strlen(line->spelling->close));
+	put(line, "\n", 1);
 }
 
 void
 log_end(struct log_line *line)
 {
-	if (!line->wanted)
-		return;
-	line->text[line->len++] = '\n';
-	log_queue_put(line->text, line->len);
+	log_finish(line);
+	if (line->wanted)
+		log_queue_put(line->level, line->text, line->len);
 }

@@ -10,9 +10,12 @@
  *	log_end(&line);
  *
  * Keys appear in the order of the calls. Values are escaped here: whatever bytes came from outside,
- *a line is one line. A NULL or empty text, LOG_NONE and an endpoint without an address are written
- *as the format's "no value" (- in logfmt; a text that is "-" is quoted). A line that would pass
- * LOG_LINE_MAX is cut at a value's end and marked with cut=yes.
+ * a line is one line of printable ASCII. A NULL or empty text, LOG_NONE and an endpoint without an
+ * address are written as the format's "no value": - in logfmt (a text that is "-" is quoted), null
+ *in JSON (RFC 8259, one object a line), where a number is a number and all else a string. A reader
+ *of JSON gets a peer's bytes back by encoding the string as Latin-1: \u0080 to \u00ff stand for
+ *bytes. A line that would pass LOG_LINE_MAX is cut at a value's end and marked, with cut=yes or
+ *"cut":true.
  */
 #ifndef LB_LOG_H
 #define LB_LOG_H
@@ -26,22 +29,26 @@
 
 enum {
 	LOG_LINE_MAX = 2048,     /* bytes, with the newline */
-	LOG_QUEUE_MAX = 1 << 20, /* bytes: some 3,000 session lines */
+	LOG_QUEUE_MAX = 1 << 20, /* bytes: some 2,500 session lines */
 };
 
 #define LOG_NONE UINT64_MAX /* the number that is no value */
 
+struct log_spelling; /* of lb/log.c */
+
 struct log_line {
+	const struct log_spelling *spelling;
 	enum log_level level;
 	bool wanted; /* false: below the level, every call is a no-op */
 	bool cut;    /* the mark is written, every further call is a no-op */
+	size_t room; /* for the pairs: behind them the mark, the end and the newline find theirs */
 	size_t len;
-	char text[LOG_LINE_MAX]; /* no NUL behind it; log_end adds the newline */
+	char text[LOG_LINE_MAX]; /* no NUL behind it; with the newline once ended */
 };
 
-/* Starts the writer thread, which writes to fd (stderr's) until log_stop. Before log_start and
- * after log_stop lines are written at once by the caller, which waits a second at most for an fd
- * that is blocked. Expects SIGPIPE to be ignored. Returns 0, or -1 with errno. */
+/* Starts the writer thread, which writes to fd (stderr's) or syslog until log_stop. Before
+ * log_start and after log_stop lines are written to fd at once by the caller, which waits a second
+ * at most for an fd that is blocked. Expects SIGPIPE to be ignored. Returns 0, or -1 with errno. */
 int log_start(int fd);
 
 /* Writes what is queued, for a second at most, drops the rest and joins the thread. A thread that
@@ -49,7 +56,14 @@ int log_start(int fd);
  * is left behind: the process is about to exit. */
 void log_stop(void);
 
-void log_set_level(enum log_level level); /* any thread, any time */
+/* Any thread, any time. They hold for every line that is begun from then on. */
+void log_set_level(enum log_level level);
+void log_set_format(enum log_format format);
+
+/* Where lines go that are ended from then on: to log_start's fd, as at first, or to syslog,
+ * facility `mail`. Lines for the other are still written, but no longer waited for: where it is
+ * blocked they are dropped. Any thread, any time. */
+void log_set_target(enum log_target target);
 
 void log_begin(struct log_line *line, enum log_level level, const char *event);
 void log_text(struct log_line *line, const char *key, const char *value);
@@ -57,6 +71,9 @@ void log_bytes(struct log_line *line, const char *key, const void *value, size_t
 void log_number(struct log_line *line, const char *key, uint64_t value);
 void log_endpoint(struct log_line *line, const char *key, const struct endpoint *value);
 void log_end(struct log_line *line);
+
+/* Ends the line and sends it nowhere. For the log's own rooms. */
+void log_finish(struct log_line *line);
 
 uint64_t log_dropped(void); /* lines dropped since the start */
 

@@ -1,20 +1,17 @@
 /*
- * The log's queue, a ring of bytes under one mutex, and its writer thread. All memory is static and
- * bounded: LOG_QUEUE_MAX, and one batch on the writer's stack.
- *
- * The writer takes batches of whole lines of at most PIPE_BUF bytes and writes each once poll says
- * that the descriptor is ready: on a pipe such a write neither blocks nor is torn, not even where
- * others write to the same pipe. The descriptor's flags are left alone: it is shared with whoever
- * started us.
+ * The log's queue, a ring of lines under one mutex, and its writer thread. All memory is static and
+ * bounded: LOG_QUEUE_MAX, and one batch on the writer's stack. The writer waits for who reads the
+ * log in slices, so that it can always be told to stop or to go elsewhere.
  */
 #include "lb/log_queue.h"
 
 #include "lb/clock.h"
 #include "lb/log.h"
+#include "lb/log_ring.h"
+#include "lb/log_stream.h"
+#include "lb/log_syslog.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -24,27 +21,25 @@
 enum {
 	STOP_MS = 1000, /* for what is queued at the end, or for a line that its caller writes */
 	ABANDON_S = 2,  /* after this the writer is stuck in the kernel */
-	SLICE_MS = 100, /* how often a wait for the descriptor looks whether it is time to end */
-	BATCH_MAX = PIPE_BUF,
 };
-_Static_assert(BATCH_MAX >= 2 * LOG_LINE_MAX, "room for the rest of a line and another line");
 
 static struct {
 	pthread_mutex_t mutex; /* for all that follows */
 	pthread_cond_t filled; /* the writer waits for it */
 	pthread_cond_t ended;  /* log_stop waits for it */
 	pthread_t thread;
-	int fd;              /* constant while running */
-	bool running;        /* between log_start and log_stop */
-	bool sleeping;       /* the writer waits for filled */
-	bool has_ended;      /* there is no writer */
-	bool failing;        /* the writer's last write failed */
-	bool overflowing;    /* it was full: takes no more until half of it is free */
-	uint64_t stop_by_ms; /* 0 = not stopping */
-	uint64_t dropped;    /* lines, since the start */
-	uint64_t reported;   /* how many of them the log tells of */
-	size_t head, used;   /* of the ring */
-	char ring[LOG_QUEUE_MAX];
+	int fd;                 /* constant while running */
+	enum log_target target; /* of new lines */
+	bool running;           /* between log_start and log_stop */
+	bool sleeping;          /* the writer waits for filled */
+	bool has_ended;         /* there is no writer */
+	bool failing;           /* the writer's last write failed */
+	bool overflowing;       /* it was full: takes no more until half of it is free */
+	bool relieved;          /* half of it was free since the last report, if not any more */
+	uint64_t stop_by_ms;    /* 0 = not stopping */
+	uint64_t dropped;       /* lines, since the start */
+	uint64_t reported;      /* how many of them the log tells of */
+	struct log_ring ring;
 } queue = {
 	.mutex = PTHREAD_MUTEX_INITIALIZER,
 	.filled = PTHREAD_COND_INITIALIZER,
@@ -53,11 +48,15 @@ static struct {
 	.has_ended = true,
 };
 
-/* Lines on their way to the descriptor. The writer's own. */
-struct batch {
-	size_t start, len; /* the text between them is not written yet */
-	bool begun;        /* what was written last ends within a line */
-	char text[BATCH_MAX];
+/* The writer thread's own. */
+struct writer {
+	struct log_stream stream;
+	struct log_syslog syslog;
+	enum log_target target;   /* of what it is about to write */
+	struct log_record record; /* for syslog, with the next */
+	char line[LOG_LINE_MAX];
+	bool reports;        /* it is about to tell of lines that were dropped */
+	bool rest_of_report; /* so it was when it wrote to the stream last */
 };
 
 static void
@@ -72,73 +71,6 @@ unlock(void)
 	pthread_mutex_unlock(&queue.mutex);
 }
 
-static uint64_t
-count_lines(const char *text, size_t len)
-{
-	uint64_t count = 0;
-	for (size_t i = 0; i < len; i++)
-		count += text[i] == '\n';
-	return count;
-}
-
-/* How many of the len bytes from a place in the ring stand before its end. */
-static size_t
-ring_straight(size_t at, size_t len)
-{
-	return LOG_QUEUE_MAX - at < len ? LOG_QUEUE_MAX - at : len;
-}
-
-static void
-ring_push(const char *text, size_t len)
-{
-	size_t tail = (queue.head + queue.used) % LOG_QUEUE_MAX;
-	size_t straight = ring_straight(tail, len);
-	memcpy(queue.ring + tail, text, straight);
-	memcpy(queue.ring, text + straight, len - straight);
-	queue.used += len;
-}
-
-/* Moves the whole lines that fit to text and returns their length. */
-static size_t
-ring_pull(char *text, size_t room)
-{
-	size_t len = queue.used < room ? queue.used : room;
-	size_t straight = ring_straight(queue.head, len);
-	memcpy(text, queue.ring + queue.head, straight);
-	memcpy(text + straight, queue.ring, len - straight);
-	while (text[len - 1] != '\n')
-		len--;
-	queue.used -= len;
-	/* An empty ring starts anew, so that a quiet log touches little of its memory. */
-	queue.head = queue.used > 0 ? (queue.head + len) % LOG_QUEUE_MAX : 0;
-	return len;
-}
-
-/* Empties the ring and returns the number of lines that it held. */
-static uint64_t
-ring_clear(void)
-{
-	size_t straight = ring_straight(queue.head, queue.used);
-	uint64_t count = count_lines(queue.ring + queue.head, straight) +
-			 count_lines(queue.ring, queue.used - straight);
-	queue.head = queue.used = 0;
-	return count;
-}
-
-/* Writes what the descriptor takes now or soon. Returns the bytes, 0 for none yet, or -1. */
-static ssize_t
-write_some(int fd, const char *text, size_t len)
-{
-	struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
-	int ready = poll(&pollfd, 1, SLICE_MS);
-	if (ready == 0 || (ready < 0 && errno == EINTR))
-		return 0;
-	ssize_t written = write(fd, text, len);
-	if (written < 0 && (errno == EINTR || errno == EAGAIN))
-		return 0;
-	return written > 0 ? written : -1;
-}
-
 /* The caller's own write, for want of a writer. Returns 0 or -1. */
 static int
 write_line(int fd, const char *line, size_t len)
@@ -146,7 +78,7 @@ write_line(int fd, const char *line, size_t len)
 	uint64_t stop_by_ms = clock_ms() + STOP_MS;
 	size_t done = 0;
 	while (done < len) {
-		ssize_t written = write_some(fd, line + done, len - done);
+		ssize_t written = log_stream_write_some(fd, line + done, len - done);
 		if (written < 0 || (written == 0 && clock_ms() >= stop_by_ms))
 			return -1;
 		done += (size_t)written;
@@ -160,114 +92,153 @@ time_is_up(void)
 	return queue.stop_by_ms > 0 && clock_ms() >= queue.stop_by_ms;
 }
 
-/* Stops early when the time is up, or on an error, which is -1. */
-static int
-batch_write(struct batch *batch)
-{
-	bool stop = false;
-	while (batch->start < batch->len && !stop) {
-		ssize_t written =
-			write_some(queue.fd, batch->text + batch->start, batch->len - batch->start);
-		if (written < 0)
-			return -1;
-		if (written > 0) {
-			batch->start += (size_t)written;
-			batch->begun = batch->text[batch->start - 1] != '\n';
-		}
-		lock();
-		stop = time_is_up();
-		unlock();
-	}
-	return 0;
-}
-
-/* Gives up what was not written, but for the rest of a line that was begun: the next write starts
- * with it, so that no line is ever torn. Returns the number of lines given up. */
-static uint64_t
-batch_settle(struct batch *batch)
-{
-	const char *rest = batch->text + batch->start;
-	size_t len = batch->len - batch->start;
-	size_t keep = 0;
-	if (batch->begun)
-		while (rest[keep++] != '\n')
-			;
-	uint64_t lost = count_lines(rest + keep, len - keep);
-	memmove(batch->text, rest, keep);
-	batch->start = 0;
-	batch->len = keep;
-	return lost;
-}
-
+/* The line that tells of what was dropped; below its level there is none. */
 static void
-batch_fill(struct batch *batch)
-{
-	batch->len += ring_pull(batch->text + batch->len, BATCH_MAX - batch->len);
-	if (queue.used <= LOG_QUEUE_MAX / 2)
-		queue.overflowing = false;
-}
-
-static void
-batch_report(struct batch *batch)
+take_report(struct writer *writer)
 {
 	struct log_line line;
 	log_begin(&line, LOG_LEVEL_WARNING, "log");
 	log_number(&line, "dropped", queue.dropped - queue.reported);
-	if (!line.wanted)
-		return;
-	line.text[line.len++] = '\n';
-	memcpy(batch->text + batch->len, line.text, line.len);
-	batch->len += line.len;
+	log_finish(&line);
+	queue.relieved = false;
+	writer->target = queue.target;
+	writer->record = (struct log_record){.len = (uint16_t)line.len,
+		.level = LOG_LEVEL_WARNING,
+		.target = (uint8_t)queue.target};
+	if (writer->target == LOG_STDERR)
+		log_stream_add(&writer->stream, line.text, line.len);
+	else
+		memcpy(writer->line, line.text, line.len);
+}
+
+/* The lines for the stream that fit, or one for syslog. */
+static void
+take_lines(struct writer *writer)
+{
+	struct log_record record;
+	bool more = log_ring_peek(&queue.ring, &record);
+	writer->target = (enum log_target)record.target;
+	writer->record = record;
+	if (writer->target == LOG_SYSLOG)
+		log_ring_pull(&queue.ring, writer->line);
+	while (more && record.target == LOG_STDERR &&
+		log_stream_has_room(&writer->stream, record.len)) {
+		log_ring_pull(&queue.ring, writer->line);
+		log_stream_add(&writer->stream, writer->line, record.len);
+		more = log_ring_peek(&queue.ring, &record);
+	}
+	if (queue.overflowing && queue.ring.used <= LOG_QUEUE_MAX / 2) {
+		queue.overflowing = false;
+		queue.relieved = true;
+	}
 }
 
 /* Once lines can be written again, and not for every line that a full queue refuses. */
 static bool
 report_is_due(void)
 {
-	return queue.dropped > queue.reported && !queue.failing && !queue.overflowing;
+	return queue.dropped > queue.reported && !queue.failing &&
+	       (!queue.overflowing || queue.relieved);
 }
 
 /* Waits until there is something to write. False when the writer has to end. */
 static bool
 await_work(void)
 {
-	while (queue.used == 0 && !report_is_due() && queue.stop_by_ms == 0) {
+	while (queue.ring.used == 0 && !report_is_due() && queue.stop_by_ms == 0) {
 		queue.sleeping = true;
 		pthread_cond_wait(&queue.filled, &queue.mutex);
 	}
 	queue.sleeping = false;
-	return !time_is_up() && (queue.used > 0 || report_is_due());
+	return !time_is_up() && (queue.ring.used > 0 || report_is_due());
+}
+
+static int
+write_once(struct writer *writer)
+{
+	if (writer->target == LOG_STDERR)
+		return log_stream_write(&writer->stream);
+	if (writer->record.len == 0)
+		return 1;
+	return log_syslog_send(&writer->syslog, (enum log_level)writer->record.level, writer->line,
+		writer->record.len);
+}
+
+/* Returns 1 when all is written, -1 on an error, and 0 when nobody takes it and it is not worth
+ * waiting for any longer: the time is up, or the log goes elsewhere by now. */
+static int
+write_patiently(struct writer *writer)
+{
+	int result;
+	bool stop = false;
+	while ((result = write_once(writer)) == 0 && !stop) {
+		lock();
+		stop = time_is_up() || queue.target != writer->target;
+		unlock();
+	}
+	return result;
+}
+
+/* Returns the number of lines that were given up. */
+static uint64_t
+settle(struct writer *writer, int result)
+{
+	if (writer->target == LOG_SYSLOG)
+		return result != 1;
+	writer->rest_of_report = writer->reports;
+	return log_stream_settle(&writer->stream);
+}
+
+/* Nobody takes lines where the log went before: the first ones in the queue would hold up those for
+ * where it goes now. */
+static void
+drop_outdated(enum log_target target)
+{
+	struct log_record record;
+	while (log_ring_peek(&queue.ring, &record) && record.target == target) {
+		log_ring_pull(&queue.ring, NULL);
+		queue.dropped++;
+	}
+}
+
+static void
+writer_step(struct writer *writer)
+{
+	uint64_t dropped = queue.dropped;
+	writer->reports = report_is_due();
+	if (writer->reports)
+		take_report(writer);
+	else
+		take_lines(writer);
+	unlock();
+	int result = write_patiently(writer);
+	uint64_t lost = settle(writer, result);
+	lock();
+	queue.failing = result < 0;
+	if (!writer->reports)
+		queue.dropped += lost;
+	else if (lost == 0)
+		queue.reported = dropped;
+	if (result == 0 && queue.target != writer->target)
+		drop_outdated(writer->target);
 }
 
 static void *
 writer_run(void *unused)
 {
 	(void)unused;
-	struct batch batch = {.start = 0};
-	bool reports = false;
+	struct writer writer = {.reports = false};
+	log_syslog_init(&writer.syslog, LOG_SYSLOG_PATH);
 	lock();
-	while (await_work()) {
-		reports = report_is_due();
-		uint64_t dropped = queue.dropped;
-		if (reports)
-			batch_report(&batch);
-		else
-			batch_fill(&batch);
-		unlock();
-		int result = batch_write(&batch);
-		uint64_t lost = batch_settle(&batch);
-		lock();
-		queue.failing = result < 0;
-		if (!reports)
-			queue.dropped += lost;
-		else if (lost == 0)
-			queue.reported = dropped;
-	}
-	if (batch.len > 0 && !reports)
+	log_stream_init(&writer.stream, queue.fd);
+	while (await_work())
+		writer_step(&writer);
+	if (writer.stream.len > 0 && !writer.rest_of_report)
 		queue.dropped++;
 	queue.has_ended = true;
 	pthread_cond_signal(&queue.ended);
 	unlock();
+	log_syslog_fini(&writer.syslog);
 	return NULL;
 }
 
@@ -314,7 +285,9 @@ log_stop(void)
 			&queue.ended, &queue.mutex, CLOCK_MONOTONIC, &abandon);
 	bool has_ended = queue.has_ended;
 	queue.running = false;
-	queue.dropped += ring_clear();
+	queue.dropped += queue.ring.lines;
+	queue.ring.head = queue.ring.used = 0;
+	queue.ring.lines = 0;
 	unlock();
 	if (has_ended)
 		pthread_join(queue.thread, NULL);
@@ -322,15 +295,24 @@ log_stop(void)
 		pthread_detach(queue.thread);
 }
 
-static void
-queue_push(const char *line, size_t len)
+void
+log_set_target(enum log_target target)
 {
-	if (queue.overflowing || len > LOG_QUEUE_MAX - queue.used) {
+	lock();
+	queue.target = target;
+	unlock();
+}
+
+static void
+queue_push(enum log_level level, const char *line, size_t len)
+{
+	struct log_record record = {
+		.len = (uint16_t)len, .level = (uint8_t)level, .target = (uint8_t)queue.target};
+	if (queue.overflowing || !log_ring_push(&queue.ring, &record, line)) {
 		queue.overflowing = true;
 		queue.dropped++;
 		return;
 	}
-	ring_push(line, len);
 	if (queue.sleeping) {
 		queue.sleeping = false;
 		pthread_cond_signal(&queue.filled);
@@ -338,13 +320,13 @@ queue_push(const char *line, size_t len)
 }
 
 void
-log_queue_put(const char *line, size_t len)
+log_queue_put(enum log_level level, const char *line, size_t len)
 {
 	lock();
 	bool running = queue.running;
 	int fd = queue.fd;
 	if (running)
-		queue_push(line, len);
+		queue_push(level, line, len);
 	unlock();
 	if (!running && write_line(fd, line, len) < 0) {
 		lock();

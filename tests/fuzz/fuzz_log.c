@@ -1,11 +1,12 @@
 /*
- * Any bytes as values of a log line: printable text of one line, from which a reader gets the same
- * values back, all of them or those before the cut. The input is a row of values, each behind a
- * byte that is its length (in tens of bytes where the high bit is set).
+ * Any bytes as values of a log line, in both formats: printable text of one line, from which a
+ * reader of the format gets the same values back, all of them or those before the cut. The input is
+ * a row of values, each behind a byte that is its length (in tens of bytes where the high bit is
+ * set).
  */
 #include "lb/log.h"
 
-#include "tests/unit/logfmt.h"
+#include "tests/unit/log_json.h"
 
 #include <stdlib.h>
 
@@ -21,10 +22,12 @@ next_value(const uint8_t *at, const uint8_t *end, size_t *len)
 }
 
 static const char *
-expect(const char *at, const char *end, const char *key, const uint8_t *value, size_t len)
+expect(enum log_format format, const struct log_line *line, const char *at, const char *key,
+	const uint8_t *value, size_t len)
 {
+	const char *end = line->text + line->len - 1;
 	struct logfmt_pair pair;
-	if (at == end || !(at = logfmt_next(at, end, &pair)))
+	if (at == end || !(at = log_pair_next(format, line->text, at, end, &pair)))
 		abort();
 	if (value && strcmp(pair.key, "cut") == 0 && at == end)
 		return NULL;
@@ -35,32 +38,40 @@ expect(const char *at, const char *end, const char *key, const uint8_t *value, s
 	return at;
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void
+write_and_read(enum log_format format, const uint8_t *data, size_t size)
 {
 	const uint8_t *end = data + size;
 	struct log_line line;
 	size_t len;
+	log_set_format(format);
 	log_begin(&line, LOG_LEVEL_INFO, "fuzz");
 	for (const uint8_t *at = data; at < end; at += len) {
 		at = next_value(at, end, &len);
 		log_bytes(&line, "value", at, len);
 	}
-	if (line.len >= LOG_LINE_MAX)
+	log_finish(&line);
+	if (line.len > LOG_LINE_MAX || line.text[line.len - 1] != '\n')
 		abort();
-	for (size_t i = 0; i < line.len; i++)
+	for (size_t i = 0; i + 1 < line.len; i++)
 		if (line.text[i] < ' ' || line.text[i] > '~')
 			abort();
 
-	const char *text_end = line.text + line.len;
-	const char *text = expect(line.text, text_end, "ts", NULL, 0);
-	text = expect(text, text_end, "level", NULL, 0);
-	text = expect(text, text_end, "event", NULL, 0);
+	const char *text = expect(format, &line, line.text, "ts", NULL, 0);
+	text = expect(format, &line, text, "level", NULL, 0);
+	text = expect(format, &line, text, "event", NULL, 0);
 	for (const uint8_t *at = data; text && at < end; at += len) {
 		at = next_value(at, end, &len);
-		text = expect(text, text_end, "value", at, len);
+		text = expect(format, &line, text, "value", at, len);
 	}
-	if (text ? line.cut || text != text_end : !line.cut)
+	if (text ? line.cut || text != line.text + line.len - 1 : !line.cut)
 		abort();
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	write_and_read(LOG_LOGFMT, data, size);
+	write_and_read(LOG_JSON, data, size);
 	return 0;
 }

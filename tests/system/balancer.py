@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import re
 import signal
@@ -18,8 +19,15 @@ PROGRAM = str(BUILD / "smtplb")
 PAIR = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^ ]*)')
 
 
+def text_of(value):
+    """A JSON value as logfmt would have it."""
+    return "-" if value is None else str(value)
+
+
 def parse_line(line):
-    """A logfmt line as a dict; values unquoted."""
+    """A line of either format as a dict of strings; values unquoted, - for none."""
+    if line.startswith("{"):
+        return {key: text_of(value) for key, value in json.loads(line).items()}
     event = {}
     for key, value in PAIR.findall(line):
         event[key] = value[1:-1].replace('\\"', '"') if value.startswith('"') else value

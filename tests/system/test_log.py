@@ -2,6 +2,7 @@
 can't be written."""
 
 import fcntl
+import json
 import os
 import re
 import signal
@@ -30,7 +31,13 @@ SESSION_VALUES = {
 }
 
 
-def test_session_lines(start, relay):
+FORMATS = ["logfmt", "json"]
+
+each_format = pytest.mark.parametrize("form", FORMATS)
+
+
+@each_format
+def test_session_lines(start, relay, form):
     """One a session, however it ended, with the same keys in the same order."""
 
     def lose(conn):
@@ -40,7 +47,8 @@ def test_session_lines(start, relay):
         conn.reset()
 
     good = relay(smtp(b"good"))
-    setup = Setup([good], pool="greeting_retry = 0s", top="max_sessions = 1", workers=1)
+    top = f"max_sessions = 1 log {{ format = {form} }}"
+    setup = Setup([good], pool="greeting_retry = 0s", top=top, workers=1)
     balancer = start(setup)
     with setup.connect() as client:
         assert client.line() == b"220 good ESMTP"
@@ -115,8 +123,9 @@ FORGERIES = {
 }
 
 
+@each_format
 @pytest.mark.parametrize("greeting", FORGERIES.values(), ids=FORGERIES)
-def test_greeting_can_not_forge_a_line(start, relay, greeting):
+def test_greeting_can_not_forge_a_line(start, relay, greeting, form):
     """Whatever a relay says lands escaped in one value of one line."""
 
     def serve(conn):
@@ -124,18 +133,76 @@ def test_greeting_can_not_forge_a_line(start, relay, greeting):
         conn.send(greeting)
         conn.rest()
 
-    setup = Setup([relay(serve), relay(smtp(b"good"))])
+    setup = Setup([relay(serve), relay(smtp(b"good"))], top=f"log {{ format = {form} }}")
     balancer = start(setup)
     assert setup.greeting() == b"220 good ESMTP"
     event = balancer.wait("attempt")
     balancer.wait("session")
     assert len(balancer.find("ready")) == 1
-    line = next(line for line in balancer.lines if " event=attempt " in line)
-    assert re.fullmatch(r"[ -~]+", line)
-    assert re.fullmatch(rf"{PAIR}(?: {PAIR})*", line), line
     assert list(event) == "ts level event id pool backend cause reply".split()
-    for raw in balancer.lines:
-        assert raw.startswith("ts=") and " event=" in raw
+    for raw, event in zip(balancer.lines, balancer.events, strict=True):
+        assert re.fullmatch(r"[ -~]+", raw)
+        if form == "logfmt":
+            assert re.fullmatch(rf"{PAIR}(?: {PAIR})*", raw), raw
+        assert list(event)[:3] == ["ts", "level", "event"]
+
+
+def show(greeting):
+    """What the log shows of it: the start of its first line, a NUL as a question mark."""
+    return greeting.split(b"\n")[0].rstrip(b"\r").replace(b"\0", b"?")
+
+
+@pytest.mark.parametrize("greeting", FORGERIES.values(), ids=FORGERIES)
+def test_json_gives_the_bytes_back(start, relay, greeting):
+    """Byte for byte, where the text is encoded as Latin-1."""
+
+    def serve(conn):
+        conn.exactly(28)
+        conn.send(greeting)
+        conn.rest()
+
+    setup = Setup([relay(serve), relay(smtp(b"good"))], top="log { format = json }")
+    balancer = start(setup)
+    assert setup.greeting() == b"220 good ESMTP"
+    balancer.wait("attempt")
+    line = next(line for line in balancer.lines if '"event":"attempt"' in line)
+    reply = json.loads(line)["reply"]
+    if reply is None:
+        assert show(greeting) == b""
+    else:
+        shown = reply.encode("latin-1")
+        assert show(greeting).startswith(shown) and len(shown) >= min(len(show(greeting)), 100)
+
+
+def test_json_types(start, relay):
+    """Numbers are numbers, no value is null, all else is a string."""
+    setup = Setup([relay(smtp(b"one"))], top="log { format = json }", deny="127.0.0.9")
+    balancer = start(setup)
+    setup.greeting()
+    setup.greeting(source="127.0.0.9")
+    balancer.wait("session")
+    balancer.wait("denied")
+    numbers = {"listeners", "pools", "workers", "pid", "attempts", "bytes_in", "bytes_out"}
+    numbers |= {"queue_ms", "connect_ms", "greeting_ms", "duration_ms", "count"}
+    for line in balancer.lines:
+        for key, value in json.loads(line).items():
+            assert type(value) in ((int,) if key in numbers else (str, type(None))), (key, value)
+    session = json.loads(next(line for line in balancer.lines if '"event":"session"' in line))
+    assert session["last_reply"] is None and session["attempts"] == 1
+
+
+def test_reload_changes_the_format(start, relay):
+    """From the line on that tells of it."""
+    setup = Setup([relay(smtp(b"one"))])
+    balancer = start(setup)
+    for count, form in enumerate(("json", "logfmt", "json"), 1):
+        before = len(balancer.lines)
+        setup.top = f"log {{ format = {form} }}"
+        assert balancer.reload(setup.text())["action"] == "reloaded"
+        setup.greeting()
+        balancer.wait("session", count)
+        for line in balancer.lines[before:]:
+            assert line.startswith("ts=" if form == "logfmt" else '{"ts":"'), line
 
 
 def test_debug_shows_the_phases(start, relay):
