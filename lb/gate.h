@@ -10,11 +10,9 @@
 #ifndef LB_GATE_H
 #define LB_GATE_H
 
-struct conn_events;
+struct attempt;
+struct chunk;
 struct session;
-
-/* What the gate does on the backend's conn. */
-extern const struct conn_events gate_backend_events;
 
 /* Takes a screened session. */
 void gate_enter(struct session *session);
@@ -27,5 +25,16 @@ void gate_look_again(struct session *session);
 
 /* Leaves the gate without passing it, the backend's conn closed and the backend given back. */
 void gate_abandon(struct session *session);
+
+/* For attempt.h. */
+
+/* The attempt that is under way. */
+struct attempt *gate_attempt(struct session *session);
+
+/* It failed, and its backend is given back. */
+void gate_failed(struct session *session);
+
+/* The backend has greeted: what it said, which is taken, goes to the client. */
+void gate_passed(struct session *session, struct chunk *greeting);
 
 #endif
