@@ -110,9 +110,9 @@ fail(struct session *session, struct attempt *attempt, enum cause cause, const c
 	enum attempt_outcome outcome = ATTEMPT_FAILED;
 	if (cause == CAUSE_RESOURCES || (timed_out && attempt->cut_short))
 		outcome = ATTEMPT_ABANDONED;
-	else if (tried_has(&attempt->failed, attempt->pick.slot))
+	else if (tried_has(&attempt->failed, attempt->pick.mark))
 		outcome = ATTEMPT_REPEATED;
-	tried_add(&attempt->failed, attempt->pick.slot);
+	tried_add(&attempt->failed, attempt->pick.mark);
 	end_attempt(session, attempt, outcome, cause_names[cause]);
 }
 

@@ -202,7 +202,7 @@ session_begin(struct worker *worker, struct view *view, const struct listener_co
 void
 session_look_again(struct session *session)
 {
-	if (session->phase == PHASE_QUEUE)
+	if (session->phase == PHASE_QUEUE || session->phase == PHASE_PAUSE)
 		gate_look_again(session);
 }
 
