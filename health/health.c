@@ -24,6 +24,7 @@ struct checker {
 	char *backend;
 	struct addr address;
 	const struct check_conf *check; /* the snapshot's; NULL until configured */
+	const struct addr *source;      /* likewise */
 	struct counter counter;
 	double phase;
 	bool started; /* a probe went out since there is something to probe */
@@ -92,7 +93,7 @@ on_due(struct ev_loop *loop, struct ev_timer *timer, int events)
 	/* A probe that takes longer than the interval costs the next one its turn. */
 	if (!probe_is_running(&checker->probe))
 		probe_start(&checker->probe, checker->health->snapshot, checker->check,
-			&checker->address);
+			&checker->address, checker->source);
 }
 
 static void
@@ -241,6 +242,7 @@ health_configure(struct health *health, struct snapshot *snapshot)
 			if (checker == NULL)
 				checker = checker_new(
 					health, pool->name, backend->name, &backend->address);
+			checker->source = &pool->source_address;
 			checker_configure(checker, &pool->check, &firsts);
 		}
 	}

@@ -4,6 +4,8 @@
  */
 #include "health/probe.h"
 
+#include "lb/io/socket.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -86,7 +88,7 @@ finish_errno(struct probe *probe, int error)
 	case ENFILE:
 	case ENOBUFS:
 	case ENOMEM:
-	case EADDRNOTAVAIL: /* no free port */
+	case EADDRNOTAVAIL: /* no free port, or source_address is not ours */
 	case EAGAIN:
 		cause = PROBE_RESOURCES;
 		break;
@@ -256,7 +258,7 @@ probe_init(struct probe *probe, struct ev_loop *loop,
 
 void
 probe_start(struct probe *probe, struct snapshot *snapshot, const struct check_conf *check,
-	const struct addr *address)
+	const struct addr *address, const struct addr *source)
 {
 	struct sockaddr_storage storage;
 	struct endpoint endpoint = {*address, check->port};
@@ -276,8 +278,9 @@ probe_start(struct probe *probe, struct snapshot *snapshot, const struct check_c
 	}
 	ev_io_set(&probe->io,
 		socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 0);
-	if (probe->io.fd < 0 || (connect(probe->io.fd, (struct sockaddr *)&storage, len) != 0 &&
-					errno != EINPROGRESS)) {
+	if (probe->io.fd < 0 || socket_use_source(probe->io.fd, source) < 0 ||
+		(connect(probe->io.fd, (struct sockaddr *)&storage, len) != 0 &&
+			errno != EINPROGRESS)) {
 		finish_errno(probe, errno);
 		return;
 	}

@@ -55,10 +55,10 @@ struct probe {
 void probe_init(struct probe *probe, struct ev_loop *loop,
 	void (*done)(void *context, const struct probe_result *result), void *context);
 
-/* Starts a probe of address by check, which is one of the snapshot's and not of type none. None may
- * be running; one that lingers is cut. */
+/* Starts a probe of address by check, which is one of the snapshot's and not of type none; from
+ * source, where that is not ADDR_NONE. None may be running; one that lingers is cut. */
 void probe_start(struct probe *probe, struct snapshot *snapshot, const struct check_conf *check,
-	const struct addr *address);
+	const struct addr *address, const struct addr *source);
 
 /* Whether a verdict is still to come. */
 bool probe_is_running(const struct probe *probe);

@@ -12,6 +12,8 @@
 #include "lb/worker.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 /* Why an attempt failed. */
 enum cause {
@@ -51,8 +53,8 @@ cause_of_errno(int error)
 	case ENFILE:
 	case ENOMEM:
 	case ENOBUFS:
-	case EAGAIN: /* connect(2): no ephemeral port left */
-	case EADDRNOTAVAIL:
+	case EAGAIN:        /* no local port left (socket_connect) */
+	case EADDRNOTAVAIL: /* source_address is not ours */
 		return CAUSE_RESOURCES;
 	default:
 		return CAUSE_UNREACHABLE;
@@ -93,9 +95,39 @@ end_attempt(struct session *session, struct attempt *attempt, enum attempt_outco
 	session->relay = NULL;
 }
 
-/* Logs a failed attempt and gives its backend back. */
+/* What an errno of connecting means, for the log. */
+static const char *
+describe(int error, const struct pool_conf *conf, char *text, size_t size)
+{
+	char address[ADDR_TEXT_MAX];
+	switch (error) {
+	case EADDRNOTAVAIL:
+		snprintf(text, size, "source_address %s is no address of this machine",
+			addr_format(&conf->source_address, address));
+		return text;
+	case EAGAIN:
+		return "no local port is free";
+	default:
+		return strerrordesc_np(error);
+	}
+}
+
+static enum attempt_outcome
+outcome_of(struct attempt *attempt, enum cause cause)
+{
+	bool timed_out = cause == CAUSE_CONNECT_TIMEOUT || cause == CAUSE_GREETING_TIMEOUT;
+	if (cause == CAUSE_RESOURCES || (timed_out && attempt->cut_short))
+		return ATTEMPT_ABANDONED;
+	if (tried_has(&attempt->failed, attempt->pick.mark))
+		return ATTEMPT_REPEATED;
+	tried_add(&attempt->failed, attempt->pick.mark);
+	return ATTEMPT_FAILED;
+}
+
+/* Logs a failed attempt and gives its backend back. reply and detail may be NULL. */
 static void
-fail(struct session *session, struct attempt *attempt, enum cause cause, const char *reply)
+fail(struct session *session, struct attempt *attempt, enum cause cause, const char *reply,
+	const char *detail)
 {
 	char id[SESSION_ID_MAX];
 	struct log_line line;
@@ -105,21 +137,30 @@ fail(struct session *session, struct attempt *attempt, enum cause cause, const c
 	log_text(&line, "backend", session->relay->name);
 	log_text(&line, "cause", cause_names[cause]);
 	log_text(&line, "reply", reply);
+	log_text(&line, "detail", detail);
 	log_end(&line);
-	bool timed_out = cause == CAUSE_CONNECT_TIMEOUT || cause == CAUSE_GREETING_TIMEOUT;
-	enum attempt_outcome outcome = ATTEMPT_FAILED;
-	if (cause == CAUSE_RESOURCES || (timed_out && attempt->cut_short))
-		outcome = ATTEMPT_ABANDONED;
-	else if (tried_has(&attempt->failed, attempt->pick.mark))
-		outcome = ATTEMPT_REPEATED;
-	tried_add(&attempt->failed, attempt->pick.mark);
-	end_attempt(session, attempt, outcome, cause_names[cause]);
+	end_attempt(session, attempt, outcome_of(attempt, cause), cause_names[cause]);
+}
+
+static void
+fail_by_errno(struct session *session, struct attempt *attempt, int error)
+{
+	char text[128];
+	fail(session, attempt, cause_of_errno(error), NULL,
+		describe(error, session->listener->pool, text, sizeof(text)));
 }
 
 static void
 fail_later(struct session *session, enum cause cause, const char *reply)
 {
-	fail(session, gate_attempt(session), cause, reply);
+	fail(session, gate_attempt(session), cause, reply, NULL);
+	gate_failed(session);
+}
+
+static void
+fail_later_by_errno(struct session *session, int error)
+{
+	fail_by_errno(session, gate_attempt(session), error);
 	gate_failed(session);
 }
 
@@ -148,9 +189,9 @@ attempt_begin(struct session *session, struct attempt *attempt)
 	conn_init(&session->backend, worker_io(session->worker), &attempt_events);
 	session_set_phase(session, PHASE_CONNECT);
 	set_deadline(session, attempt, conf->connect_timeout_ms);
-	if (conn_connect(&session->backend, &session->relay_endpoint) == 0)
+	if (conn_connect(&session->backend, &session->relay_endpoint, &conf->source_address) == 0)
 		return 0;
-	fail(session, attempt, cause_of_errno(errno), NULL);
+	fail_by_errno(session, attempt, errno);
 	return -1;
 }
 
@@ -187,13 +228,13 @@ on_connected(struct conn *conn, int error)
 	struct session *session = session_of_backend(conn);
 	struct attempt *attempt = gate_attempt(session);
 	if (error) {
-		fail_later(session, cause_of_errno(error), NULL);
+		fail_later_by_errno(session, error);
 		return;
 	}
 	attempt->connect_ms = clock_ms() - attempt->began_ms;
 	session_set_phase(session, PHASE_GREETING);
 	if (send_header(session) < 0) {
-		fail_later(session, cause_of_errno(errno), NULL);
+		fail_later_by_errno(session, errno);
 		return;
 	}
 	set_deadline(session, attempt, session->listener->pool->greeting_timeout_ms);

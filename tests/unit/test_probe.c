@@ -18,6 +18,7 @@ struct bench {
 	struct snapshot snapshot;
 	struct status_range status[2];
 	struct check_conf check;
+	struct addr source;
 	struct probe probe;
 	unsigned verdicts;
 	enum probe_phase phase; /* at the verdict */
@@ -61,7 +62,7 @@ bench_start(struct bench *bench, const char *host)
 	struct addr address;
 
 	ck_assert_int_eq(addr_parse(&address, host), 0);
-	probe_start(&bench->probe, &bench->snapshot, &bench->check, &address);
+	probe_start(&bench->probe, &bench->snapshot, &bench->check, &address, &bench->source);
 }
 
 /* Runs until the probe is over, lingering included, and no connection is left at the peer. */
