@@ -3,8 +3,6 @@
  */
 #include "lb/balance_roundrobin.h"
 
-#include <string.h>
-
 /* Below 0 when a is the earlier moment, 0 when both are the same. */
 static int
 compare(const struct turn *a, const struct turn *b)
@@ -57,18 +55,16 @@ pass_over_missed(struct rotation *rotation, unsigned i)
 void
 rotation_change(struct rotation *rotation, unsigned count, const int *from, const unsigned *weights)
 {
-	struct turn next[POOL_BACKENDS_MAX];
-	int last = -1;
-	for (unsigned i = 0; i < count; i++) {
-		const struct turn *old = from[i] < 0 ? NULL : &rotation->next[from[i]];
-		bool stays = old && old->parts == weights[i];
-		next[i] = stays ? *old : (struct turn){.parts = weights[i]};
-		if (old && from[i] == rotation->last)
-			last = (int)i;
-	}
-	memcpy(rotation->next, next, count * sizeof(*next));
+	const struct rotation before = *rotation;
 	rotation->count = count;
-	rotation->last = last;
+	rotation->last = -1;
+	for (unsigned i = 0; i < count; i++) {
+		bool stays = from[i] >= 0 && before.next[from[i]].parts == weights[i];
+		rotation->next[i] =
+			stays ? before.next[from[i]] : (struct turn){.parts = weights[i]};
+		if (from[i] >= 0 && from[i] == before.last)
+			rotation->last = (int)i;
+	}
 }
 
 int
