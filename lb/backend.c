@@ -30,8 +30,17 @@ backend_new(struct pool *pool, const struct backend_conf *conf)
 	backend->address = conf->address;
 	backend->hash = source_name(conf->name);
 	backend->refs = 1;
-	backend->probe_up = true;
+	backend_reset(backend);
 	return backend;
+}
+
+void
+backend_reset(struct backend *backend)
+{
+	backend->admin = ADMIN_READY;
+	backend->probe_up = true;
+	backend->suspended = false;
+	backend->greetings_missed = 0;
 }
 
 void

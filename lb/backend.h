@@ -32,6 +32,7 @@ struct backend {
 	unsigned mark;   /* for struct tried; its own as long as it belongs to the pool */
 	unsigned refs;   /* membership, and each session that uses it */
 	unsigned active; /* sessions and attempts */
+	struct backend *next_former;
 	enum admin_state admin;
 	bool probe_up;
 	/* By its greetings: out while suspended, and tried again by a session at trial_at_ms. */
@@ -45,6 +46,9 @@ struct backend {
 /* A backend with one reference, up and ready; NULL when there is no memory. */
 struct backend *backend_new(struct pool *pool, const struct backend_conf *conf);
 void backend_unref(struct backend *backend);
+
+/* Nothing is measured or ordered yet: up and ready. */
+void backend_reset(struct backend *backend);
 
 /* What the configuration says of it. */
 void backend_configure(struct backend *backend, const struct backend_conf *conf);

@@ -1,5 +1,6 @@
 /*
- * Pools: their members and the state of these, under each pool's mutex; picking is in pool_pick.c.
+ * Pools: the state of their members, under each pool's mutex. How members come and go is in
+ * pool_change.c, picking in pool_pick.c.
  * Threading and ownership: see pool.h.
  */
 #include "lb/pool.h"
@@ -54,8 +55,8 @@ pool_name(const struct pool *pool)
 	return pool->name;
 }
 
-static struct backend *
-find_backend(const struct pool *pool, const char *name, const struct addr *address)
+struct backend *
+pool_find(const struct pool *pool, const char *name, const struct addr *address)
 {
 	for (unsigned i = 0; i < pool->count; i++) {
 		struct backend *backend = pool->members[i];
@@ -79,10 +80,8 @@ log_opening(const struct pool *pool)
 	log_end(&line);
 }
 
-/* After any change of what keeps a backend in or out, with the mutex held. Returns whether
- * on_usable is to be told. */
-static bool
-take_note(struct pool *pool)
+bool
+pool_take_note(struct pool *pool)
 {
 	bool opens = pool->fail_open;
 	for (unsigned i = 0; i < pool->count; i++) {
@@ -97,16 +96,16 @@ take_note(struct pool *pool)
 	return pool_call_all(pool);
 }
 
-static void
-unlock_and_tell(struct pool *pool, bool tell)
+void
+pool_unlock(struct pool *pool, bool tell)
 {
 	pthread_mutex_unlock(&pool->mutex);
 	if (tell)
 		pool->on_usable(pool->context);
 }
 
-static void
-log_change(const struct backend *backend, bool up, const char *cause, const char *detail)
+void
+pool_log_change(const struct backend *backend, bool up, const char *cause, const char *detail)
 {
 	struct log_line line;
 	log_begin(&line, up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "health");
@@ -119,130 +118,6 @@ log_change(const struct backend *backend, bool up, const char *cause, const char
 	log_end(&line);
 }
 
-/* New members. */
-
-int
-pool_change_prepare(struct pool_change *change, struct pool *pool, const struct pool_conf *conf)
-{
-	change->conf = conf;
-	change->fresh = calloc(conf->backend_count, sizeof(struct backend *));
-	if (!change->fresh)
-		return -1;
-	for (size_t i = 0; i < conf->backend_count; i++) {
-		const struct backend_conf *backend = &conf->backends[i];
-		if (find_backend(pool, backend->name, &backend->address))
-			continue;
-		change->fresh[i] = backend_new(pool, backend);
-		if (!change->fresh[i]) {
-			pool_change_drop(change);
-			return -1;
-		}
-	}
-	return 0;
-}
-
-void
-pool_change_drop(struct pool_change *change)
-{
-	for (size_t i = 0; i < change->conf->backend_count; i++) {
-		if (change->fresh[i])
-			backend_unref(change->fresh[i]);
-	}
-	free(change->fresh);
-}
-
-static bool
-has_mark(const struct pool *pool, unsigned mark)
-{
-	for (unsigned i = 0; i < pool->count; i++) {
-		if (pool->members[i]->mark == mark)
-			return true;
-	}
-	return false;
-}
-
-/* One that no member has, and none of those had who went most recently. */
-static unsigned
-next_mark(struct pool *pool)
-{
-	do {
-		pool->last_mark = (pool->last_mark + 1) % MARKS_MAX;
-	} while (has_mark(pool, pool->last_mark));
-	return pool->last_mark;
-}
-
-static int
-index_of(const struct pool *pool, const struct backend *backend)
-{
-	for (unsigned i = 0; i < pool->count; i++) {
-		if (pool->members[i] == backend)
-			return (int)i;
-	}
-	return -1;
-}
-
-/* Greetings count no more: who was out by them is in again. */
-static void
-forget_greetings(struct backend *backend)
-{
-	bool was_up = backend_is_up(backend);
-	backend->suspended = false;
-	backend->greetings_missed = 0;
-	if (!was_up && backend_is_up(backend))
-		log_change(backend, true, "greetings", "greeting_fall is 0 now");
-}
-
-/* Fills the places of those who stay, each with a reference. */
-static void
-keep_old_members(const struct pool *pool, struct pool_change *change)
-{
-	for (size_t i = 0; i < change->conf->backend_count; i++) {
-		const struct backend_conf *conf = &change->conf->backends[i];
-		if (change->fresh[i])
-			continue;
-		change->fresh[i] = find_backend(pool, conf->name, &conf->address);
-		change->fresh[i]->refs++;
-	}
-}
-
-static void
-replace_members(struct pool *pool, const struct pool_change *change)
-{
-	unsigned count = (unsigned)change->conf->backend_count;
-	int from[POOL_BACKENDS_MAX];
-	unsigned weights[POOL_BACKENDS_MAX];
-	for (unsigned i = 0; i < count; i++) {
-		struct backend *backend = change->fresh[i];
-		from[i] = index_of(pool, backend);
-		weights[i] = change->conf->backends[i].weight;
-		if (from[i] < 0)
-			backend->mark = next_mark(pool);
-		backend_configure(backend, &change->conf->backends[i]);
-	}
-	rotation_change(&pool->firsts, count, from, weights);
-	rotation_change(&pool->retries, count, from, weights);
-	for (unsigned i = 0; i < pool->count; i++)
-		backend_unref(pool->members[i]);
-	memcpy(pool->members, change->fresh, count * sizeof(struct backend *));
-	pool->count = count;
-}
-
-void
-pool_change_commit(struct pool_change *change, struct pool *pool)
-{
-	const struct pool_conf *conf = change->conf;
-	pthread_mutex_lock(&pool->mutex);
-	keep_old_members(pool, change);
-	replace_members(pool, change);
-	pool->balance = conf->balance;
-	pool->fail_open = conf->fail_open;
-	pool->greeting_fall = conf->check.greeting_fall;
-	for (unsigned i = 0; pool->greeting_fall == 0 && i < pool->count; i++)
-		forget_greetings(pool->members[i]);
-	unlock_and_tell(pool, take_note(pool));
-	free(change->fresh);
-}
-
 /* What is measured and ordered. */
 
 void
@@ -251,17 +126,17 @@ pool_probed(struct pool *pool, const char *name, const struct addr *address, boo
 {
 	bool tell = false;
 	pthread_mutex_lock(&pool->mutex);
-	struct backend *backend = find_backend(pool, name, address);
+	struct backend *backend = pool_find(pool, name, address);
 	if (backend && backend->probe_up != up) {
 		bool was_up = backend_is_up(backend);
 		backend->probe_up = up;
 		/* A relay that came back deserves its trial at once. */
 		backend_schedule_first_trial(backend, 0);
 		if (was_up != backend_is_up(backend))
-			log_change(backend, up, "probe", detail);
-		tell = take_note(pool);
+			pool_log_change(backend, up, "probe", detail);
+		tell = pool_take_note(pool);
 	}
-	unlock_and_tell(pool, tell);
+	pool_unlock(pool, tell);
 }
 
 int
@@ -269,12 +144,12 @@ pool_order(struct pool *pool, const char *name, enum admin_state state)
 {
 	bool tell = false;
 	pthread_mutex_lock(&pool->mutex);
-	struct backend *backend = find_backend(pool, name, NULL);
+	struct backend *backend = pool_find(pool, name, NULL);
 	if (backend) {
 		backend->admin = state;
-		tell = take_note(pool);
+		tell = pool_take_note(pool);
 	}
-	unlock_and_tell(pool, tell);
+	pool_unlock(pool, tell);
 	return backend ? 0 : -1;
 }
 
@@ -286,7 +161,7 @@ log_suspension(const struct backend *backend, const char *why)
 	char detail[128];
 	snprintf(detail, sizeof(detail), "%u sessions in a row without a 220, the last: %s",
 		backend->greetings_missed, why);
-	log_change(backend, false, "greetings", detail);
+	pool_log_change(backend, false, "greetings", detail);
 }
 
 static void
@@ -294,7 +169,7 @@ resume(struct backend *backend, bool trial)
 {
 	backend->suspended = false;
 	if (backend_is_up(backend))
-		log_change(backend, true, "greetings",
+		pool_log_change(backend, true, "greetings",
 			trial ? "a trial session was greeted" : "a session was greeted");
 }
 
@@ -340,7 +215,7 @@ pool_attempted(const struct pick *pick, enum attempt_outcome outcome, const char
 	if (outcome == ATTEMPT_GREETED && was_suspended)
 		resume(backend, pick->trial);
 	bool changed = pick->trial || was_suspended != backend->suspended;
-	unlock_and_tell(pool, changed && take_note(pool));
+	pool_unlock(pool, changed && pool_take_note(pool));
 }
 
 void
@@ -350,8 +225,10 @@ pool_release(struct backend *backend)
 	pthread_mutex_lock(&pool->mutex);
 	bool was_full = backend_room(backend) == 0;
 	backend->active--;
+	if (backend->active == 0)
+		pool_forget(pool, backend);
 	/* One that is out by its greetings may have room for its trial now. */
 	bool tell = was_full && (backend->suspended ? pool_call_all(pool) : pool_call_next(pool));
 	backend_unref(backend);
-	unlock_and_tell(pool, tell);
+	pool_unlock(pool, tell);
 }

@@ -31,8 +31,9 @@ const char *pool_name(const struct pool *pool);
 /* New members, weights and settings, in two steps: what can fail, and what can't. One thread at a
  * time prepares and commits. */
 struct pool_change {
-	const struct pool_conf *conf; /* must outlive the change */
-	struct backend **fresh;       /* by index in conf; NULL where an old backend stays */
+	const struct pool_conf *conf; /* must outlive the change, as the pool must */
+	struct pool *pool;
+	struct backend **fresh; /* by index in conf; NULL where an old member stays */
 };
 int pool_change_prepare(
 	struct pool_change *change, struct pool *pool, const struct pool_conf *conf);

@@ -141,9 +141,7 @@ pool_leave(struct pool *pool, struct claim *claim)
 	line_leave(&pool->line, claim);
 	/* What it was called to is the next one's. */
 	bool tell = pool_has_called(claim) && pool_call_next(pool);
-	pthread_mutex_unlock(&pool->mutex);
-	if (tell)
-		pool->on_usable(pool->context);
+	pool_unlock(pool, tell);
 }
 
 /* The choice. Each of these returns an index, -1 for none. */
@@ -259,9 +257,7 @@ pool_pick(struct pool *pool, struct claim *claim, struct pick *pick, uint64_t *a
 	*again_ms = survey.again_ms;
 	/* What it was called to may not be what it took. */
 	bool tell = was_called && pool_call_next(pool);
-	pthread_mutex_unlock(&pool->mutex);
-	if (tell)
-		pool->on_usable(pool->context);
+	pool_unlock(pool, tell);
 	return result;
 }
 
@@ -277,8 +273,6 @@ pool_pick_early_trial(struct pool *pool, struct claim *claim, struct pick *pick)
 	if (chosen >= 0)
 		take(pool, pool->members[chosen], true, claim, pick);
 	bool tell = was_called && pool_call_next(pool);
-	pthread_mutex_unlock(&pool->mutex);
-	if (tell)
-		pool->on_usable(pool->context);
+	pool_unlock(pool, tell);
 	return chosen >= 0;
 }

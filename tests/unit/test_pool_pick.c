@@ -715,6 +715,43 @@ START_TEST(test_many_changes)
 }
 END_TEST
 
+/* A backend that is taken out of the configuration and put back has its sessions still. */
+START_TEST(test_sessions_of_one_who_comes_back_count)
+{
+	struct fixture fixture;
+	struct pool *pool = begin(&fixture, 2, NULL);
+	struct user holders[2], waiter;
+	fixture.backends[0].max_sessions = 1;
+	fixture.backends[1].max_sessions = 2;
+	apply(&fixture);
+	for (int i = 0; i < 2; i++) {
+		user_init(&holders[i], pool);
+		ck_assert_int_eq(user_gets(&holders[i]), i);
+	}
+	probe(&fixture, pool, 1, false);
+	fixture.conf.backend_count = 1;
+	apply(&fixture);
+	fixture.conf.backend_count = 2;
+	/* A plan that comes to nothing leaves it where it was. */
+	pool_plan_drop(pool_plan_new(fixture.set, &fixture.snapshot));
+	apply(&fixture);
+	user_init(&waiter, pool);
+	ck_assert_int_eq(user_gets(&waiter), 1);
+	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), -1);
+	user_leaves(&holders[1]);
+	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 1);
+	/* Gone for good with its last session. */
+	fixture.conf.backend_count = 1;
+	apply(&fixture);
+	user_leaves(&waiter);
+	fixture.conf.backend_count = 2;
+	apply(&fixture);
+	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 1);
+	user_leaves(&holders[0]);
+	pool_set_free(fixture.set);
+}
+END_TEST
+
 /* Without greeting_fall nobody is out by greetings. */
 START_TEST(test_greeting_fall_turned_off)
 {
@@ -764,6 +801,7 @@ add(TCase *cases)
 	tcase_add_test(cases, test_fail_open_keeps_limits_and_backups);
 	tcase_add_test(cases, test_tried_survives_a_change);
 	tcase_add_test(cases, test_many_changes);
+	tcase_add_test(cases, test_sessions_of_one_who_comes_back_count);
 	tcase_add_test(cases, test_greeting_fall_turned_off);
 }
 
