@@ -96,6 +96,21 @@ warn_same_address(const struct load *load, const struct pool_conf *pool, size_t 
 	}
 }
 
+/* Then they balance among themselves, as if none were one. After an error, a value that could not
+ * be read stands for nothing. */
+static void
+warn_only_backups(const struct load *load, const struct pool_conf *pool)
+{
+	size_t backups = 0;
+	for (size_t i = 0; i < pool->backend_count; i++)
+		backups += pool->backends[i].backup;
+	if (backups > 0 && backups == pool->backend_count && !load->report->errors)
+		report_warning(load->report, load->file, pool->line,
+			"pool `%s` has nothing but backups, which is as if it had none; leave "
+			"backup out where a relay is to be used first",
+			pool->name);
+}
+
 static void
 check_backends(const struct load *load, cfg_t *section, struct pool_conf *pool)
 {
@@ -116,6 +131,7 @@ check_backends(const struct load *load, cfg_t *section, struct pool_conf *pool)
 			load, cfg_getnsec(section, "backend", (unsigned)i), &pool->backends[i]);
 		warn_same_address(load, pool, i);
 	}
+	warn_only_backups(load, pool);
 }
 
 /* A text that is only there for what this version can't do yet. */

@@ -4,6 +4,8 @@
  */
 #include "health/probe.h"
 
+#include "lb/io/socket.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -68,7 +70,7 @@ finish_errno(struct probe *probe, int error)
 	case ENFILE:
 	case ENOBUFS:
 	case ENOMEM:
-	case EADDRNOTAVAIL: /* no free port */
+	case EADDRNOTAVAIL: /* no free port, or source_address is not ours */
 	case EAGAIN:
 		cause = PROBE_RESOURCES;
 		break;
@@ -261,7 +263,7 @@ start_connect(struct probe *probe)
 	socklen_t len = endpoint_to_sockaddr(&probe->remote, &storage);
 	int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	ev_io_set(&probe->io, fd, 0);
-	if (fd < 0)
+	if (fd < 0 || socket_use_source(fd, &probe->pool->source_address) < 0)
 		return -1;
 	int result = connect(fd, (struct sockaddr *)&storage, len);
 	return result < 0 && errno != EINPROGRESS ? -1 : 0;

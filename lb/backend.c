@@ -3,8 +3,10 @@
  */
 #include "lb/backend.h"
 
+#include "lb/balance_source.h"
 #include "lb/clock.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,9 +28,19 @@ backend_new(struct pool *pool, const struct backend_conf *conf)
 	}
 	backend->pool = pool;
 	backend->address = conf->address;
+	backend->hash = source_name(conf->name);
 	backend->refs = 1;
-	backend->probe_up = true;
+	backend_reset(backend);
 	return backend;
+}
+
+void
+backend_reset(struct backend *backend)
+{
+	backend->admin = ADMIN_READY;
+	backend->probe_up = true;
+	backend->suspended = false;
+	backend->greetings_missed = 0;
 }
 
 void
@@ -40,16 +52,28 @@ backend_unref(struct backend *backend)
 	free(backend);
 }
 
+void
+backend_configure(struct backend *backend, const struct backend_conf *conf)
+{
+	backend->port = conf->port;
+	backend->weight = conf->weight;
+	backend->max_sessions = conf->max_sessions;
+	backend->backup = conf->backup;
+}
+
 bool
 backend_is_up(const struct backend *backend)
 {
 	return backend->probe_up && !backend->suspended;
 }
 
-bool
-backend_is_eligible(const struct backend *backend)
+unsigned
+backend_room(const struct backend *backend)
 {
-	return backend_is_up(backend) && backend->admin == ADMIN_READY;
+	if (backend->max_sessions == 0)
+		return UINT_MAX;
+	return backend->active < backend->max_sessions ? backend->max_sessions - backend->active
+						       : 0;
 }
 
 bool

@@ -24,10 +24,15 @@ struct backend {
 	struct pool *pool;
 	char *name;
 	struct addr address;
-	uint16_t port;   /* 0 = the port on which the client reached the listener */
-	unsigned slot;   /* its index in the pool */
+	uint64_t hash; /* of its name, for the order by source (balance_source.h) */
+	uint16_t port; /* 0 = the port on which the client reached the listener */
+	unsigned weight;
+	unsigned max_sessions; /* 0 = no limit */
+	bool backup;
+	unsigned mark;   /* for struct tried; its own as long as it belongs to the pool */
 	unsigned refs;   /* membership, and each session that uses it */
 	unsigned active; /* sessions and attempts */
+	struct backend *next_former;
 	enum admin_state admin;
 	bool probe_up;
 	/* By its greetings: out while suspended, and tried again by a session at trial_at_ms. */
@@ -42,8 +47,16 @@ struct backend {
 struct backend *backend_new(struct pool *pool, const struct backend_conf *conf);
 void backend_unref(struct backend *backend);
 
+/* Nothing is measured or ordered yet: up and ready. */
+void backend_reset(struct backend *backend);
+
+/* What the configuration says of it. */
+void backend_configure(struct backend *backend, const struct backend_conf *conf);
+
 bool backend_is_up(const struct backend *backend);
-bool backend_is_eligible(const struct backend *backend); /* in the rotation */
+
+/* How many sessions more it may have; UINT_MAX without a limit. */
+unsigned backend_room(const struct backend *backend);
 
 /* Out only by its greetings, and no trial is under way: trial_at_ms tells when one is due. */
 bool backend_awaits_trial(const struct backend *backend);

@@ -1,42 +1,40 @@
 /*
- * Weighted round robin as a cycle: a sequence in which each member stands as often as its weight
- * says, spread as evenly as can be (the smooth weighted order), repeated for ever. Taken step by
- * step it is exact over a cycle, and with equal weights within one of every member's share in any
- * window. Pure functions; the pool's mutex guards what they work on.
+ * Weighted round robin. Time runs in rounds, and a member of weight w has its turn w times a round,
+ * at the middle of each w-th part of it: heavy members come often but not in a row. The rotation
+ * goes from turn to turn and passes over those who can't take theirs.
+ *
+ * So among any members that stay the same it is exact: over a cycle (the sum of their weights
+ * divided by the greatest common divisor) from any moment on, and with equal weights within one of
+ * everybody's share in any window. Who was away comes back at his next turn, and what he missed was
+ * spread over the others.
+ *
+ * Pure functions in exact arithmetic; the pool's mutex guards what they work on.
  */
 #ifndef LB_BALANCE_ROUNDROBIN_H
 #define LB_BALANCE_ROUNDROBIN_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "lb/member_set.h"
 
-/* One member of a smooth weighted choice. */
-struct smooth {
-	unsigned weight;
-	int64_t credit; /* 0 at the start; private afterwards */
+/* A moment: the middle of part `part` (from 0) of a round that is cut into `parts`. */
+struct turn {
+	uint64_t round;
+	unsigned part, parts;
 };
 
-/* The member whose turn it is among those whose bit is set in `among` (a bit a member, 64 to a
- * word), or -1 when there is none. Over time each is chosen in proportion to its weight. */
-int smooth_choose(struct smooth *members, size_t count, const uint64_t *among);
+/* All zero is an empty one at the beginning. */
+struct rotation {
+	struct turn now;                     /* of the turn taken last; parts 0 before the first */
+	struct turn next[POOL_BACKENDS_MAX]; /* of each member; parts is its weight */
+	unsigned count;
+	int last; /* the member that had it; -1 when it is gone */
+};
 
-/* Writes one cycle over the members whose bit is set and returns its length: the sum of their
- * weights divided by the greatest common divisor; 0 when there is none. cycle has room for the sum
- * of all weights. */
-size_t roundrobin_cycle(
-	uint8_t *cycle, const struct smooth *members, size_t count, const uint64_t *among);
+/* Members get new indices and weights: from[i] is the former index of the member that is now i, -1
+ * for a new one. Who stays with his weight keeps his turn. */
+void rotation_change(
+	struct rotation *rotation, unsigned count, const int *from, const unsigned *weights);
 
-static inline bool
-bit_is_set(const uint64_t *bits, size_t i)
-{
-	return bits[i / 64] >> (i % 64) & 1;
-}
-
-static inline void
-bit_set(uint64_t *bits, size_t i)
-{
-	bits[i / 64] |= UINT64_C(1) << (i % 64);
-}
+/* The member whose turn it is among the set, which then has had it; -1 for an empty set. */
+int rotation_take(struct rotation *rotation, const struct member_set *among);
 
 #endif

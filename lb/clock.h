@@ -16,4 +16,18 @@ clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + 1;
 }
 
+/* From now to that moment; 0 when it has passed. */
+static inline uint64_t
+clock_ms_until(uint64_t moment_ms)
+{
+	uint64_t now = clock_ms();
+	return moment_ms > now ? moment_ms - now : 0;
+}
+
+static inline uint64_t
+clock_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 #endif

@@ -5,16 +5,14 @@
  *
  * Rules: each attempt has connect_timeout and greeting_timeout, all together greeting_budget; when
  * every backend that is up was tried, the next round begins after greeting_retry; with no backend
- * up the session waits up to queue_timeout.
+ * that is up and has room the session waits up to queue_timeout.
  */
 #ifndef LB_GATE_H
 #define LB_GATE_H
 
-struct conn_events;
+struct attempt;
+struct chunk;
 struct session;
-
-/* What the gate does on the backend's conn. */
-extern const struct conn_events gate_backend_events;
 
 /* Takes a screened session. */
 void gate_enter(struct session *session);
@@ -22,10 +20,21 @@ void gate_enter(struct session *session);
 /* Its deadline passed, in one of the gate's phases. */
 void gate_timeout(struct session *session);
 
-/* A backend became usable, or a trial is due: in PHASE_QUEUE. */
+/* Whoever waits in the pool's line may have been called: in PHASE_QUEUE and PHASE_PAUSE. */
 void gate_look_again(struct session *session);
 
 /* Leaves the gate without passing it, the backend's conn closed and the backend given back. */
 void gate_abandon(struct session *session);
+
+/* For attempt.h. */
+
+/* The attempt that is under way. */
+struct attempt *gate_attempt(struct session *session);
+
+/* It failed, and its backend is given back. */
+void gate_failed(struct session *session);
+
+/* The backend has greeted: what it said, which is taken, goes to the client. */
+void gate_passed(struct session *session, struct chunk *greeting);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * A pool of backends: whose turn it is, and what its backends' greetings and probes say. Known by
- * its name, it outlives the snapshots, and its backends keep their state over a reload.
+ * A pool of backends: whose turn it is, who waits for one, and what its backends' greetings and
+ * probes say. Known by its name, it outlives the snapshots, and its backends keep their state over
+ * a reload.
  *
  * Any thread may call these functions; the pool's mutex guards the pool and its backends and is
  * never held over a callback.
@@ -11,12 +12,13 @@
 #include "acl/addr.h"
 #include "conf/snapshot.h"
 #include "lb/backend.h"
+#include "lb/claim.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Called, from any thread, when a backend of the pool may take sessions that wait, or when the
- * moment of its next trial has changed. */
+/* Called, from any thread, when claims that wait have been called (pool_has_called): a backend may
+ * take them, or the moment of the next trial has changed. */
 typedef void pool_usable_fn(void *context);
 
 /* An empty pool with one reference; NULL when there is no memory. */
@@ -29,9 +31,9 @@ const char *pool_name(const struct pool *pool);
 /* New members, weights and settings, in two steps: what can fail, and what can't. One thread at a
  * time prepares and commits. */
 struct pool_change {
-	const struct pool_conf *conf; /* must outlive the change */
-	struct backend **fresh;       /* by index in conf; NULL where an old backend stays */
-	uint8_t *cycle;
+	const struct pool_conf *conf; /* must outlive the change, as the pool must */
+	struct pool *pool;
+	struct backend **fresh; /* by index in conf; NULL where an old member stays */
 };
 int pool_change_prepare(
 	struct pool_change *change, struct pool *pool, const struct pool_conf *conf);
@@ -45,18 +47,9 @@ void pool_probed(struct pool *pool, const char *backend, const struct addr *addr
 /* Orders a backend's admin state. Returns 0, or -1 when there is no such backend. */
 int pool_order(struct pool *pool, const char *backend, enum admin_state state);
 
-/* Backends a session has had to do with, by the slot of the pick. */
-struct tried {
-	uint64_t bits[POOL_BACKENDS_MAX / 64];
-};
-
-bool tried_is_empty(const struct tried *tried);
-bool tried_has(const struct tried *tried, unsigned slot);
-void tried_add(struct tried *tried, unsigned slot);
-
 struct pick {
 	struct backend *backend;  /* referenced and counted until pool_release */
-	unsigned slot;            /* for struct tried */
+	unsigned mark;            /* for struct tried */
 	struct endpoint endpoint; /* port 0 = the port on which the client reached the listener */
 	bool trial;               /* a backend that is out by its greetings has its chance */
 };
@@ -64,19 +57,31 @@ struct pick {
 enum pick_result {
 	PICK_DONE,
 	PICK_ALL_TRIED, /* some could take sessions, but this one has tried them all */
+	PICK_NONE_FREE, /* some that it has not tried are full, or others wait longer for them */
 	PICK_NONE_UP,   /* none can take a session now */
 };
 
-/* Chooses a backend that may take a session and is not among the tried, and marks it tried. first:
- * the session's first pick, which moves the pool's round robin on; the later ones are spread by
- * weight on their own. With PICK_NONE_UP, *again_ms is the clock_ms at which a trial is due, 0 for
- * none in sight. */
+/* Chooses a backend that may take a session and is not among the tried, and marks it tried. The
+ * backups have their turn only when no other backend is left. A backend never has more sessions,
+ * attempts included, than its max_sessions.
+ *
+ * A session's first pick moves the pool's rotation on; its later ones are spread by weight on their
+ * own. With anything but PICK_DONE the claim stands in the pool's line, where it keeps its place
+ * until it picks or leaves: a backend that has room for one goes to whom has waited longest, of
+ * those who have not tried it. *again_ms is the clock_ms at which a trial is due, 0 for none in
+ * sight. */
 enum pick_result pool_pick(
-	struct pool *pool, struct tried *tried, bool first, struct pick *pick, uint64_t *again_ms);
+	struct pool *pool, struct claim *claim, struct pick *pick, uint64_t *again_ms);
 
 /* For a session that would be refused otherwise: picks a backend that is out by its greetings
  * before its trial is due. Returns whether there is one. */
-bool pool_pick_early_trial(struct pool *pool, struct tried *tried, struct pick *pick);
+bool pool_pick_early_trial(struct pool *pool, struct claim *claim, struct pick *pick);
+
+/* Whether a claim that waits should pick again. For the claim's worker. */
+bool pool_has_called(const struct claim *claim);
+
+/* Waits no longer. Must be called before a claim's memory goes; without effect outside the line. */
+void pool_leave(struct pool *pool, struct claim *claim);
 
 enum attempt_outcome {
 	ATTEMPT_GREETED,   /* 220 */

@@ -52,8 +52,6 @@ listen_advice(int error)
 	case EACCES:
 		return "; start as root, which smtplb drops after binding, or choose a port from "
 		       "1024";
-	case EADDRNOTAVAIL:
-		return "; no interface of this machine has that address";
 	default:
 		return "";
 	}
@@ -77,6 +75,18 @@ report_listen_error(struct report *report, const struct runtime *runtime,
 	else
 		report_error(report, file, bind->line, "can't listen on %s: %s%s", text,
 			strerror(error), listen_advice(error));
+}
+
+static void
+warn_of_absence(struct report *report, const struct runtime *runtime, const struct bind_conf *bind)
+{
+	char text[ADDR_TEXT_MAX];
+	if (socket_is_ours(&bind->endpoint.addr))
+		return;
+	report_warning(report, runtime->snapshot->file, bind->line,
+		"no interface of this machine has the address %s yet; clients are served there as "
+		"soon as one has it",
+		addr_format(&bind->endpoint.addr, text));
 }
 
 /* Takes over the sockets of an address that is served already, or makes them. */
@@ -110,6 +120,8 @@ bind_all(struct runtime *runtime, const struct runtime *before, struct report *r
 			};
 			if (bind_one(runtime, before, bind, binding) == 0) {
 				runtime->binding_count++;
+				if (!binding->inherited)
+					warn_of_absence(report, runtime, bind);
 				continue;
 			}
 			report_listen_error(report, runtime, before, bind, errno);

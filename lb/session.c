@@ -4,6 +4,7 @@
  */
 #include "lb/session.h"
 
+#include "lb/attempt.h"
 #include "lb/clock.h"
 #include "lb/denials.h"
 #include "lb/gate.h"
@@ -209,7 +210,7 @@ session_begin(struct worker *worker, struct view *view, const struct listener_co
 	ev_init(&session->timer, on_timer);
 	session->timer.data = session;
 	conn_init(&session->client, worker_io(worker), &waiting_client_events);
-	conn_init(&session->backend, worker_io(worker), &gate_backend_events);
+	conn_init(&session->backend, worker_io(worker), &attempt_events);
 	conn_open(&session->client, fd);
 	session->id = worker_add(worker, session);
 	if (proxy_in_is_due(session))
@@ -221,7 +222,7 @@ session_begin(struct worker *worker, struct view *view, const struct listener_co
 void
 session_look_again(struct session *session)
 {
-	if (session->phase == PHASE_QUEUE)
+	if (session->phase == PHASE_QUEUE || session->phase == PHASE_PAUSE)
 		gate_look_again(session);
 }
 

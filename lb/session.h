@@ -32,7 +32,7 @@ struct worker;
 enum phase {
 	PHASE_SCREEN,
 	PHASE_RECV_PROXY, /* the PROXY header of a source in front of us */
-	PHASE_QUEUE,      /* a backend that is up */
+	PHASE_QUEUE,      /* a backend that is up and has room */
 	PHASE_PAUSE,      /* the next round of attempts */
 	PHASE_CONNECT,    /* the backend's connection */
 	PHASE_GREETING,   /* the backend's 220 */
@@ -124,7 +124,8 @@ void session_set_phase(struct session *session, enum phase phase);
 /* The phase's deadline is `after_ms` from now. The timer behind it is re-armed lazily. */
 void session_set_deadline(struct session *session, uint64_t after_ms);
 
-/* The worker saw a backend become usable: a session in PHASE_QUEUE looks again. */
+/* A pool has called some of those who wait: a session in PHASE_QUEUE or PHASE_PAUSE looks again, if
+ * it is one of them. */
 void session_look_again(struct session *session);
 
 /* Says why the session ends. The first reason stands, but for an end that was taken for orderly

@@ -39,7 +39,7 @@ void worker_free(struct worker *worker);
  * has returned and finds the worker busy. For a worker that runs. Takes the view. */
 void worker_install(struct worker *worker, struct view *view);
 
-/* Some session in the queue may find a backend now. Any thread. */
+/* Some session that waits may find a backend now. Any thread. */
 void worker_look_again(struct worker *worker);
 
 /* Accept no more; the thread ends when the last session has. */

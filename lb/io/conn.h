@@ -67,8 +67,9 @@ void conn_init(struct conn *conn, struct io *io, const struct conn_events *event
 /* Takes over an accepted, non-blocking socket. */
 void conn_open(struct conn *conn, int fd);
 
-/* Begins to connect; `connected` follows. Returns 0, or -1 with errno when it can't even begin. */
-int conn_connect(struct conn *conn, const struct endpoint *to);
+/* Begins to connect, from an address or, for ADDR_NONE, as the routes say; `connected` follows.
+ * Returns 0, or -1 with errno, as of socket_connect, when it can't even begin. */
+int conn_connect(struct conn *conn, const struct endpoint *to, const struct addr *from);
 
 bool conn_is_open(const struct conn *conn);
 

@@ -68,20 +68,12 @@ conn_open(struct conn *conn, int fd)
 }
 
 int
-conn_connect(struct conn *conn, const struct endpoint *to)
+conn_connect(struct conn *conn, const struct endpoint *to, const struct addr *from)
 {
 	assert(conn->fd < 0);
-	struct sockaddr_storage sa;
-	socklen_t len = endpoint_to_sockaddr(to, &sa);
-	int fd = socket_new(to);
+	int fd = socket_connect(to, from);
 	if (fd < 0)
 		return -1;
-	if (connect(fd, (struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS) {
-		int error = errno;
-		close(fd);
-		errno = error;
-		return -1;
-	}
 	conn->fd = fd;
 	conn->connecting = true;
 	watch(conn);

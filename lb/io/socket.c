@@ -21,6 +21,15 @@ set_option(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
+static int
+close_with_error(int fd)
+{
+	int error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
 int
 socket_new(const struct endpoint *to)
 {
@@ -32,13 +41,74 @@ socket_new(const struct endpoint *to)
 		set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0 ||
 		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S) < 0 ||
 		set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S) < 0 ||
-		set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS) < 0) {
-		int error = errno;
-		close(fd);
-		errno = error;
-		return -1;
-	}
+		set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS) < 0)
+		return close_with_error(fd);
 	return fd;
+}
+
+int
+socket_use_source(int fd, const struct addr *from)
+{
+	struct sockaddr_storage sa;
+	if (from->family == ADDR_NONE)
+		return 0;
+	socklen_t len = endpoint_to_sockaddr(&(struct endpoint){.addr = *from}, &sa);
+	if (set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) < 0)
+		return -1;
+	return bind(fd, (struct sockaddr *)&sa, len);
+}
+
+/* Whether a connection would have an address to come from. UDP asks the routes, and sends nothing.
+ */
+static bool
+has_way_to(const struct endpoint *to)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(to, &sa);
+	int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return true;
+	bool has_none = connect(fd, (struct sockaddr *)&sa, len) < 0 && errno == EADDRNOTAVAIL;
+	close(fd);
+	return !has_none;
+}
+
+int
+socket_connect(const struct endpoint *to, const struct addr *from)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(to, &sa);
+	int fd = socket_new(to);
+	if (fd < 0)
+		return -1;
+	if (socket_use_source(fd, from) < 0)
+		return close_with_error(fd);
+	if (connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS)
+		return fd;
+	/* connect(2) says the same for two things. */
+	if (errno == EADDRNOTAVAIL)
+		errno = has_way_to(to) ? EAGAIN : ENETUNREACH;
+	return close_with_error(fd);
+}
+
+bool
+socket_is_ours(const struct addr *addr)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(&(struct endpoint){.addr = *addr}, &sa);
+	int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return true;
+	bool is_foreign = bind(fd, (struct sockaddr *)&sa, len) < 0 && errno == EADDRNOTAVAIL;
+	close(fd);
+	return !is_foreign;
+}
+
+static int
+set_free_bind(int fd, enum addr_family family)
+{
+	return family == ADDR_V6 ? set_option(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
+				 : set_option(fd, IPPROTO_IP, IP_FREEBIND, 1);
 }
 
 /* One listening socket. The first of an address is bound without SO_REUSEPORT, which fails when
@@ -51,7 +121,8 @@ listen_one(const struct endpoint *at, bool first)
 		return -1;
 	struct sockaddr_storage sa;
 	socklen_t len = endpoint_to_sockaddr(at, &sa);
-	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0)
+	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
+		set_free_bind(fd, at->addr.family) < 0)
 		goto fail;
 	if (at->addr.family == ADDR_V6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) < 0)
 		goto fail;
@@ -64,11 +135,8 @@ listen_one(const struct endpoint *at, bool first)
 	if (listen(fd, SOCKET_BACKLOG) < 0)
 		goto fail;
 	return fd;
-fail:;
-	int error = errno;
-	close(fd);
-	errno = error;
-	return -1;
+fail:
+	return close_with_error(fd);
 }
 
 int

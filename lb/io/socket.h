@@ -22,10 +22,25 @@ enum {
 /* A socket for a connection to `to`. Returns a descriptor, or -1 with errno. */
 int socket_new(const struct endpoint *to);
 
+/* Lets a socket's connection come from this address; from ADDR_NONE: from whichever the routes say.
+ * The port is chosen by connect(2), so that connections to different backends may share it
+ * (IP_BIND_ADDRESS_NO_PORT). Returns 0, or -1 with errno: EADDRNOTAVAIL when the address is not
+ * ours. */
+int socket_use_source(int fd, const struct addr *from);
+
+/* Begins to connect from an address (ADDR_NONE as above). Returns a descriptor, or -1 with errno,
+ * of which three are not connect(2)'s own: EADDRNOTAVAIL when `from` is not ours, EAGAIN when no
+ * local port is free, ENETUNREACH also when we have no address of the family. */
+int socket_connect(const struct endpoint *to, const struct addr *from);
+
 /* Listens on an address with `count` sockets, among which the kernel spreads the connections
  * (SO_REUSEPORT). An address on which somebody listens already is refused (EADDRINUSE), another
- * process of ours included: the first socket is bound without SO_REUSEPORT. IPv6 sockets take IPv6
+ * process of ours included: the first socket is bound without SO_REUSEPORT. One that no interface
+ * has yet is not (IP_FREEBIND): connections come as soon as one has it. IPv6 sockets take IPv6
  * only. Fills fds and returns 0, or -1 with errno and nothing left open. */
 int socket_listen(const struct endpoint *at, int *fds, unsigned count);
+
+/* Whether some interface has the address now. */
+bool socket_is_ours(const struct addr *addr);
 
 #endif

@@ -131,6 +131,43 @@ START_TEST(fills_in_the_defaults)
 }
 END_TEST
 
+START_TEST(takes_how_a_pool_balances)
+{
+	static const char head[] = "acl a { allow = 203.0.113.0/24 } user = ''\n"
+				   "listener l { bind = 0.0.0.0:25 acl = a pool = p }\n";
+	static const struct {
+		const char *pool;
+		enum balance balance;
+		const char *source;
+		bool fail_open, backup;
+		unsigned max_sessions;
+	} given[] = {
+		{"", BALANCE_ROUNDROBIN, "-", false, false, 0},
+		{"balance = leastconn fail_open = yes", BALANCE_LEASTCONN, "-", true, false, 0},
+		{"balance = source source_address = 10.0.0.5", BALANCE_SOURCE, "10.0.0.5", false,
+			false, 0},
+		{"source_address = ::ffff:10.0.0.5", BALANCE_ROUNDROBIN, "10.0.0.5", false, false,
+			0},
+		{"backend y { address = 10.0.0.2 max_sessions = 200 backup = yes }",
+			BALANCE_ROUNDROBIN, "-", false, true, 200},
+	};
+	for (size_t i = 0; i < sizeof(given) / sizeof(*given); i++) {
+		char text[512], address[ADDR_TEXT_MAX];
+		snprintf(text, sizeof(text),
+			"%spool p { proxy_protocol = v2 %s backend x { address = 10.0.0.1 } }\n",
+			head, given[i].pool);
+		struct snapshot *snapshot = load("given", text, 0);
+		const struct pool_conf *pool = &snapshot->pools[0];
+		ck_assert_int_eq(pool->balance, given[i].balance);
+		ck_assert_str_eq(addr_format(&pool->source_address, address), given[i].source);
+		ck_assert_int_eq(pool->fail_open, given[i].fail_open);
+		ck_assert_int_eq(pool->backends[0].backup, given[i].backup);
+		ck_assert_uint_eq(pool->backends[0].max_sessions, given[i].max_sessions);
+		snapshot_unref(snapshot);
+	}
+}
+END_TEST
+
 START_TEST(takes_what_is_given)
 {
 	struct snapshot *snapshot = load("given",
@@ -427,6 +464,7 @@ fill(TCase *tcase)
 	tcase_add_test(tcase, fills_in_the_defaults);
 	tcase_add_test(tcase, asks_for_the_user_as_root_only);
 	tcase_add_loop_test(tcase, knows_the_checks, 0, 7);
+	tcase_add_test(tcase, takes_how_a_pool_balances);
 	tcase_add_test(tcase, takes_what_is_given);
 	tcase_add_test(tcase, refuses_an_empty_text);
 	tcase_add_test(tcase, refuses_too_many_backends);

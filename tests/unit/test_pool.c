@@ -3,91 +3,16 @@
  * back; what survives a change of members.
  */
 #include "lb/clock.h"
-#include "lb/log.h"
-#include "lb/pool_set.h"
+#include "tests/unit/pool_fixture.h"
 #include "tests/unit/unit.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
 	THREADS = 4,
 	PICKS = 30000, /* a thread; THREADS * PICKS is a multiple of every cycle here */
-	MEMBERS_MAX = 8,
 };
-
-/* A snapshot with one pool, filled by hand. */
-struct fixture {
-	struct snapshot snapshot;
-	struct pool_conf conf;
-	struct backend_conf backends[MEMBERS_MAX];
-	char names[MEMBERS_MAX][16];
-	struct pool_set *set;
-	unsigned told_usable; /* atomic */
-};
-
-static char pool_name_text[] = "relays";
-
-static void
-on_usable(void *context)
-{
-	struct fixture *fixture = context;
-	__atomic_add_fetch(&fixture->told_usable, 1, __ATOMIC_RELAXED);
-}
-
-static struct pool *
-configure(struct fixture *fixture, size_t count, const unsigned *weights)
-{
-	fixture->snapshot.pools = &fixture->conf;
-	fixture->snapshot.pool_count = 1;
-	fixture->conf.name = pool_name_text;
-	fixture->conf.check.greeting_fall = 3;
-	fixture->conf.backends = fixture->backends;
-	fixture->conf.backend_count = count;
-	for (size_t i = 0; i < count; i++) {
-		char text[32];
-		snprintf(fixture->names[i], sizeof(fixture->names[i]), "relay%zu", i);
-		snprintf(text, sizeof(text), "192.0.2.%zu", i + 1);
-		fixture->backends[i].name = fixture->names[i];
-		fixture->backends[i].weight = weights ? weights[i] : 1;
-		ck_assert_int_eq(addr_parse(&fixture->backends[i].address, text), 0);
-	}
-	struct pool_plan *plan = pool_plan_new(fixture->set, &fixture->snapshot);
-	ck_assert_ptr_nonnull(plan);
-	pool_plan_commit(plan);
-	return pool_set_find(fixture->set, pool_name_text);
-}
-
-static struct pool *
-begin(struct fixture *fixture, size_t count, const unsigned *weights)
-{
-	memset(fixture, 0, sizeof(*fixture));
-	log_set_level(LOG_LEVEL_ERROR);
-	fixture->set = pool_set_new(on_usable, fixture);
-	return configure(fixture, count, weights);
-}
-
-/* A first pick by a fresh session that ends as said; the slot, or -1 with none up. */
-static int
-pick(struct pool *pool, enum attempt_outcome outcome)
-{
-	struct tried tried = {0};
-	struct pick pick;
-	uint64_t again_ms;
-	if (pool_pick(pool, &tried, true, &pick, &again_ms) != PICK_DONE)
-		return -1;
-	pool_attempted(&pick, outcome, "a test");
-	pool_release(pick.backend);
-	return (int)pick.slot;
-}
-
-static void
-probe(struct fixture *fixture, struct pool *pool, size_t slot, bool up)
-{
-	const struct backend_conf *conf = &fixture->backends[slot];
-	pool_probed(pool, conf->name, &conf->address, up, "a test");
-}
 
 /* By its greetings: the pool's only backend. */
 static void
@@ -203,15 +128,14 @@ START_TEST(test_retries_are_spread)
 	struct pool *pool = begin(&fixture, 3, NULL);
 	unsigned firsts[3] = {0}, seconds[3] = {0};
 	for (int i = 0; i < 300; i++) {
-		struct tried tried = {0};
+		struct claim claim = {.client = 0};
 		struct pick first, second;
 		uint64_t again_ms;
-		ck_assert_int_eq(pool_pick(pool, &tried, true, &first, &again_ms), PICK_DONE);
-		firsts[first.slot]++;
-		if (first.slot == 0) {
-			ck_assert_int_eq(
-				pool_pick(pool, &tried, false, &second, &again_ms), PICK_DONE);
-			seconds[second.slot]++;
+		ck_assert_int_eq(pool_pick(pool, &claim, &first, &again_ms), PICK_DONE);
+		firsts[number_of(&first)]++;
+		if (number_of(&first) == 0) {
+			ck_assert_int_eq(pool_pick(pool, &claim, &second, &again_ms), PICK_DONE);
+			seconds[number_of(&second)]++;
 			pool_attempted(&second, ATTEMPT_GREETED, NULL);
 			pool_release(second.backend);
 		}
@@ -231,17 +155,17 @@ START_TEST(test_each_backend_is_tried_once_a_round)
 {
 	struct fixture fixture;
 	struct pool *pool = begin(&fixture, 4, NULL);
-	struct tried tried = {0};
+	struct claim claim = {.client = 0};
 	struct pick pick;
 	uint64_t again_ms;
 	for (int i = 0; i < 4; i++) {
-		struct tried before = tried;
-		ck_assert_int_eq(pool_pick(pool, &tried, i == 0, &pick, &again_ms), PICK_DONE);
-		ck_assert(!tried_has(&before, pick.slot));
+		struct tried before = claim.tried;
+		ck_assert_int_eq(pool_pick(pool, &claim, &pick, &again_ms), PICK_DONE);
+		ck_assert(!tried_has(&before, pick.mark));
 		pool_attempted(&pick, ATTEMPT_ABANDONED, NULL);
 		pool_release(pick.backend);
 	}
-	ck_assert_int_eq(pool_pick(pool, &tried, false, &pick, &again_ms), PICK_ALL_TRIED);
+	ck_assert_int_eq(pool_pick(pool, &claim, &pick, &again_ms), PICK_ALL_TRIED);
 	pool_set_free(fixture.set);
 }
 END_TEST
@@ -268,20 +192,22 @@ START_TEST(test_trial_brings_a_backend_back)
 {
 	struct fixture fixture;
 	struct pool *pool = begin(&fixture, 1, NULL);
-	struct tried tried = {0}, other = {0};
+	struct claim claim = {.client = 0}, other = {.client = 0};
 	struct pick trial, none;
 	uint64_t again_ms;
 	take_out(pool);
-	ck_assert_int_eq(pool_pick(pool, &tried, true, &trial, &again_ms), PICK_NONE_UP);
+	ck_assert_int_eq(pool_pick(pool, &claim, &trial, &again_ms), PICK_NONE_UP);
 	ck_assert_uint_gt(again_ms, clock_ms());
 	make_trial_due(&fixture, pool);
 	unsigned told = fixture.told_usable;
-	ck_assert_int_eq(pool_pick(pool, &tried, true, &trial, &again_ms), PICK_DONE);
+	ck_assert_int_eq(pool_pick(pool, &claim, &trial, &again_ms), PICK_DONE);
 	ck_assert(trial.trial);
-	ck_assert_int_eq(pool_pick(pool, &other, true, &none, &again_ms), PICK_NONE_UP);
+	ck_assert_int_eq(pool_pick(pool, &other, &none, &again_ms), PICK_NONE_UP);
 	pool_attempted(&trial, ATTEMPT_GREETED, NULL);
 	pool_release(trial.backend);
+	ck_assert(pool_has_called(&other));
 	ck_assert_uint_gt(fixture.told_usable, told);
+	pool_leave(pool, &other);
 	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 0);
 	pool_set_free(fixture.set);
 }
@@ -294,10 +220,10 @@ START_TEST(test_failed_trial_is_postponed)
 	take_out(pool);
 	make_trial_due(&fixture, pool);
 	ck_assert_int_eq(pick(pool, ATTEMPT_REPEATED), 0);
-	struct tried tried = {0};
+	struct claim claim = {.client = 0};
 	struct pick none;
 	uint64_t again_ms, now = clock_ms();
-	ck_assert_int_eq(pool_pick(pool, &tried, true, &none, &again_ms), PICK_NONE_UP);
+	ck_assert_int_eq(pool_pick(pool, &claim, &none, &again_ms), PICK_NONE_UP);
 	ck_assert_uint_ge(again_ms, now + 1);
 	pool_set_free(fixture.set);
 }
@@ -311,10 +237,10 @@ START_TEST(test_abandoned_trial_is_due_in_a_moment)
 	take_out(pool);
 	make_trial_due(&fixture, pool);
 	ck_assert_int_eq(pick(pool, ATTEMPT_ABANDONED), 0);
-	struct tried tried = {0};
+	struct claim claim = {.client = 0};
 	struct pick none;
 	uint64_t again_ms, now = clock_ms();
-	ck_assert_int_eq(pool_pick(pool, &tried, true, &none, &again_ms), PICK_NONE_UP);
+	ck_assert_int_eq(pool_pick(pool, &claim, &none, &again_ms), PICK_NONE_UP);
 	ck_assert_uint_gt(again_ms, now);
 	ck_assert_uint_le(again_ms, now + 1000);
 	pool_set_free(fixture.set);
@@ -343,13 +269,13 @@ START_TEST(test_state_survives_a_change)
 {
 	struct fixture fixture;
 	struct pool *pool = begin(&fixture, 3, NULL);
-	struct tried tried = {0};
+	struct claim claim = {.client = 0};
 	struct pick held;
 	uint64_t again_ms;
 	probe(&fixture, pool, 0, false);
 	pool_order(pool, "relay1", ADMIN_DRAIN);
-	ck_assert_int_eq(pool_pick(pool, &tried, true, &held, &again_ms), PICK_DONE);
-	ck_assert_uint_eq(held.slot, 2);
+	ck_assert_int_eq(pool_pick(pool, &claim, &held, &again_ms), PICK_DONE);
+	ck_assert_int_eq(number_of(&held), 2);
 	ck_assert_ptr_eq(configure(&fixture, 2, NULL), pool);
 	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), -1);
 	ck_assert_str_eq(held.backend->name, "relay2");

@@ -132,12 +132,71 @@ START_TEST(test_ipv6_takes_ipv6_only)
 }
 END_TEST
 
-START_TEST(test_foreign_address)
+static struct addr
+address_of(const char *text)
 {
-	int fd;
-	struct endpoint at = any_port("203.0.113.1");
-	ck_assert_int_eq(socket_listen(&at, &fd, 1), -1);
+	struct addr addr = {.family = ADDR_NONE};
+	if (*text)
+		ck_assert_int_eq(addr_parse(&addr, text), 0);
+	return addr;
+}
+
+static const struct {
+	const char *listening, *foreign;
+} families[] = {{"127.0.0.1", "203.0.113.1"}, {"::1", "2001:db8::1"}};
+
+/* An address that may come later, as a virtual one does. */
+START_TEST(test_foreign_address_is_listened_on)
+{
+	int fds[2];
+	struct endpoint at = any_port(families[_i].foreign);
+	ck_assert(!socket_is_ours(&at.addr));
+	ck_assert_int_eq(socket_listen(&at, fds, 1), 0);
+	at = name_of(fds[0]);
+	ck_assert_int_eq(socket_listen(&at, fds + 1, 1), -1);
+	ck_assert_int_eq(errno, EADDRINUSE);
+	close(fds[0]);
+	at = any_port(families[_i].listening);
+	ck_assert(socket_is_ours(&at.addr));
+	at = any_port(_i ? "::" : "0.0.0.0");
+	ck_assert(socket_is_ours(&at.addr));
+}
+END_TEST
+
+START_TEST(test_source_address)
+{
+	int listening[2], clients[2];
+	struct addr from = address_of(_i ? "::1" : "127.9.8.7");
+	struct endpoint at = any_port(families[_i].listening);
+	for (int i = 0; i < 2; i++) {
+		struct endpoint fresh = at;
+		ck_assert_int_eq(socket_listen(&fresh, &listening[i], 1), 0);
+		fresh = name_of(listening[i]);
+		clients[i] = socket_connect(&fresh, &from);
+		ck_assert_int_ge(clients[i], 0);
+		struct endpoint name = name_of(clients[i]);
+		ck_assert(addr_equal(&name.addr, &from));
+		ck_assert_uint_ne(name.port, 0);
+		ck_assert_int_eq(get_option(clients[i], IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT), 1);
+		check_options(clients[i]);
+	}
+	for (int i = 0; i < 2; i++) {
+		close(clients[i]);
+		close(listening[i]);
+	}
+}
+END_TEST
+
+START_TEST(test_source_address_that_is_not_ours)
+{
+	struct addr from = address_of(families[_i].foreign);
+	struct endpoint to = any_port(families[_i].listening);
+	to.port = 25;
+	ck_assert_int_eq(socket_connect(&to, &from), -1);
 	ck_assert_int_eq(errno, EADDRNOTAVAIL);
+	from = address_of(families[!_i].listening);
+	ck_assert_int_eq(socket_connect(&to, &from), -1);
+	ck_assert_int_ne(errno, EADDRNOTAVAIL);
 }
 END_TEST
 
@@ -147,7 +206,9 @@ add(TCase *cases)
 	tcase_add_loop_test(cases, test_both_sides_have_the_options, 0, 2);
 	tcase_add_loop_test(cases, test_siblings_share_and_strangers_do_not, 0, 2);
 	tcase_add_test(cases, test_ipv6_takes_ipv6_only);
-	tcase_add_test(cases, test_foreign_address);
+	tcase_add_loop_test(cases, test_foreign_address_is_listened_on, 0, 2);
+	tcase_add_loop_test(cases, test_source_address, 0, 2);
+	tcase_add_loop_test(cases, test_source_address_that_is_not_ours, 0, 2);
 }
 
 UNIT_MAIN("socket", add)

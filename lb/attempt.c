@@ -1,0 +1,290 @@
+/*
+ * Attempts: their events, their log line, and what they tell the pool. Worker's thread; a chunk
+ * that is held belongs to the attempt until the gate is passed.
+ */
+#include "lb/attempt.h"
+
+#include "lb/clock.h"
+#include "lb/gate.h"
+#include "lb/log.h"
+#include "lb/session.h"
+#include "lb/wire/proxy.h"
+#include "lb/worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Why an attempt failed. */
+enum cause {
+	CAUSE_REFUSED,
+	CAUSE_UNREACHABLE,
+	CAUSE_RESET,
+	CAUSE_CLOSED,
+	CAUSE_CONNECT_TIMEOUT,
+	CAUSE_GREETING_TIMEOUT,
+	CAUSE_GREETING_REPLY,
+	CAUSE_RESOURCES,
+};
+
+static const char *const cause_names[] = {
+	[CAUSE_REFUSED] = "refused",
+	[CAUSE_UNREACHABLE] = "unreachable",
+	[CAUSE_RESET] = "reset",
+	[CAUSE_CLOSED] = "closed",
+	[CAUSE_CONNECT_TIMEOUT] = "connect_timeout",
+	[CAUSE_GREETING_TIMEOUT] = "greeting_timeout",
+	[CAUSE_GREETING_REPLY] = "greeting_reply",
+	[CAUSE_RESOURCES] = "resources",
+};
+
+static enum cause
+cause_of_errno(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+		return CAUSE_REFUSED;
+	case ECONNRESET:
+	case EPIPE:
+		return CAUSE_RESET;
+	case ETIMEDOUT:
+		return CAUSE_CONNECT_TIMEOUT;
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case EAGAIN:        /* no local port left (socket_connect) */
+	case EADDRNOTAVAIL: /* source_address is not ours */
+		return CAUSE_RESOURCES;
+	default:
+		return CAUSE_UNREACHABLE;
+	}
+}
+
+static void
+drop_held(struct attempt *attempt)
+{
+	while (attempt->held) {
+		struct chunk *chunk = attempt->held;
+		attempt->held = chunk->next;
+		chunk_put(chunk);
+	}
+}
+
+static int
+send_header(struct session *session)
+{
+	uint8_t header[PROXY_HEADER_MAX];
+	size_t len = proxy_encode(
+		header, session->listener->pool->proxy, &session->source, &session->destination);
+	return len == 0 ? 0 : conn_send_whole(&session->backend, header, len);
+}
+
+/* Gives back the backend of an attempt, and its conn. One that stands without our knowing yet gets
+ * its header all the same: Postfix logs one without as `haproxy read: lost connection`. */
+static void
+end_attempt(struct session *session, struct attempt *attempt, enum attempt_outcome outcome,
+	const char *why)
+{
+	drop_held(attempt);
+	if (session->phase == PHASE_CONNECT && conn_is_open(&session->backend))
+		send_header(session);
+	conn_close(&session->backend);
+	pool_attempted(&attempt->pick, outcome, why);
+	pool_release(session->relay);
+	session->relay = NULL;
+}
+
+/* What an errno of connecting means, for the log. */
+static const char *
+describe(int error, const struct pool_conf *conf, char *text, size_t size)
+{
+	char address[ADDR_TEXT_MAX];
+	switch (error) {
+	case EADDRNOTAVAIL:
+		snprintf(text, size, "source_address %s is no address of this machine",
+			addr_format(&conf->source_address, address));
+		return text;
+	case EAGAIN:
+		return "no local port is free";
+	default:
+		return strerrordesc_np(error);
+	}
+}
+
+static enum attempt_outcome
+outcome_of(struct attempt *attempt, enum cause cause)
+{
+	bool timed_out = cause == CAUSE_CONNECT_TIMEOUT || cause == CAUSE_GREETING_TIMEOUT;
+	if (cause == CAUSE_RESOURCES || (timed_out && attempt->cut_short))
+		return ATTEMPT_ABANDONED;
+	if (tried_has(&attempt->failed, attempt->pick.mark))
+		return ATTEMPT_REPEATED;
+	tried_add(&attempt->failed, attempt->pick.mark);
+	return ATTEMPT_FAILED;
+}
+
+/* Logs a failed attempt and gives its backend back. reply and detail may be NULL. */
+static void
+fail(struct session *session, struct attempt *attempt, enum cause cause, const char *reply,
+	const char *detail)
+{
+	char id[SESSION_ID_MAX];
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_WARNING, "attempt");
+	log_text(&line, "id", session_id_format(session, id));
+	log_text(&line, "pool", session->listener->pool->name);
+	log_text(&line, "backend", session->relay->name);
+	log_text(&line, "cause", cause_names[cause]);
+	log_text(&line, "reply", reply);
+	log_text(&line, "detail", detail);
+	log_end(&line);
+	end_attempt(session, attempt, outcome_of(attempt, cause), cause_names[cause]);
+}
+
+static void
+fail_by_errno(struct session *session, struct attempt *attempt, int error)
+{
+	char text[128];
+	fail(session, attempt, cause_of_errno(error), NULL,
+		describe(error, session->listener->pool, text, sizeof(text)));
+}
+
+static void
+fail_later(struct session *session, enum cause cause, const char *reply)
+{
+	fail(session, gate_attempt(session), cause, reply, NULL);
+	gate_failed(session);
+}
+
+static void
+fail_later_by_errno(struct session *session, int error)
+{
+	fail_by_errno(session, gate_attempt(session), error);
+	gate_failed(session);
+}
+
+static void
+set_deadline(struct session *session, struct attempt *attempt, uint64_t timeout_ms)
+{
+	uint64_t left_ms = clock_ms_until(attempt->budget_ends_ms);
+	/* The first attempt has all the time there is: what it does not get, nobody gets. */
+	attempt->cut_short = left_ms < timeout_ms && session->attempts > 1;
+	session_set_deadline(session, clock_min(timeout_ms, left_ms));
+}
+
+int
+attempt_begin(struct session *session, struct attempt *attempt)
+{
+	const struct pool_conf *conf = session->listener->pool;
+	session->relay = attempt->pick.backend;
+	session->relay_endpoint = attempt->pick.endpoint;
+	if (session->relay_endpoint.port == 0)
+		session->relay_endpoint.port = session->listener_port;
+	session->attempts++;
+	attempt->began_ms = clock_ms();
+	if (!attempt->budget_ends_ms)
+		attempt->budget_ends_ms = attempt->began_ms + conf->greeting_budget_ms;
+	greeting_init(&attempt->greeting);
+	conn_init(&session->backend, worker_io(session->worker), &attempt_events);
+	session_set_phase(session, PHASE_CONNECT);
+	set_deadline(session, attempt, conf->connect_timeout_ms);
+	if (conn_connect(&session->backend, &session->relay_endpoint, &conf->source_address) == 0)
+		return 0;
+	fail_by_errno(session, attempt, errno);
+	return -1;
+}
+
+void
+attempt_timeout(struct session *session)
+{
+	fail_later(session,
+		session->phase == PHASE_CONNECT ? CAUSE_CONNECT_TIMEOUT : CAUSE_GREETING_TIMEOUT,
+		NULL);
+}
+
+void
+attempt_abandon(struct session *session, struct attempt *attempt)
+{
+	if (session->relay)
+		end_attempt(session, attempt, ATTEMPT_ABANDONED, NULL);
+}
+
+static void
+succeed(struct session *session, struct attempt *attempt)
+{
+	struct chunk *held = attempt->held;
+	session->connect_ms = attempt->connect_ms;
+	session->greeting_ms = clock_ms() - attempt->began_ms - attempt->connect_ms;
+	pool_attempted(&attempt->pick, ATTEMPT_GREETED, NULL);
+	gate_passed(session, held);
+}
+
+/* Events of the backend's conn while it is the attempt's. */
+
+static void
+on_connected(struct conn *conn, int error)
+{
+	struct session *session = session_of_backend(conn);
+	struct attempt *attempt = gate_attempt(session);
+	if (error) {
+		fail_later_by_errno(session, error);
+		return;
+	}
+	attempt->connect_ms = clock_ms() - attempt->began_ms;
+	session_set_phase(session, PHASE_GREETING);
+	if (send_header(session) < 0) {
+		fail_later_by_errno(session, errno);
+		return;
+	}
+	set_deadline(session, attempt, session->listener->pool->greeting_timeout_ms);
+	conn_receive(conn);
+}
+
+/* Puts the chunk behind what is held; a greeting that drips in fills one chunk, not many. */
+static void
+hold(struct attempt *attempt, struct chunk *chunk)
+{
+	if (!attempt->held)
+		attempt->held = chunk;
+	else if (!chunk_join(attempt->held, chunk))
+		attempt->held->next = chunk;
+}
+
+static void
+on_received(struct conn *conn, struct chunk *chunk)
+{
+	struct session *session = session_of_backend(conn);
+	struct attempt *attempt = gate_attempt(session);
+	ssize_t taken = greeting_feed(&attempt->greeting, chunk->data, chunk->len);
+	hold(attempt, chunk);
+	if (taken == 0)
+		return;
+	if (taken > 0 && attempt->greeting.code == 220)
+		succeed(session, attempt);
+	else
+		fail_later(session, CAUSE_GREETING_REPLY, attempt->greeting.line);
+}
+
+static void
+on_ended(struct conn *conn)
+{
+	struct session *session = session_of_backend(conn);
+	fail_later(session, CAUSE_CLOSED, gate_attempt(session)->greeting.line);
+}
+
+static void
+on_failed(struct conn *conn, int error)
+{
+	enum cause cause = cause_of_errno(error);
+	/* The connection stood: what ends it now is the silence of a dead host. */
+	fail_later(session_of_backend(conn),
+		cause == CAUSE_CONNECT_TIMEOUT ? CAUSE_GREETING_TIMEOUT : cause, NULL);
+}
+
+const struct conn_events attempt_events = {
+	.connected = on_connected,
+	.received = on_received,
+	.ended = on_ended,
+	.failed = on_failed,
+};
