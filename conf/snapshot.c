@@ -60,8 +60,8 @@ copy_text(const char *text, size_t len)
 	return copy;
 }
 
-struct snapshot *
-snapshot_parse(const char *file, const char *original, size_t len, struct report *report)
+static struct snapshot *
+parse(const char *file, const char *original, size_t len, struct report *report)
 {
 	char *text = copy_text(original, len);
 	struct problem problem = {0};
@@ -79,7 +79,8 @@ snapshot_parse(const char *file, const char *original, size_t len, struct report
 	snapshot->file = mem_text(file);
 	snapshot->text = copy_text(original, len);
 	snapshot->text_len = len;
-	check_all(&load, top, snapshot);
+	if (top)
+		check_all(&load, top, snapshot);
 	cfg_free(top);
 	free(text);
 	if (problem.line)
@@ -87,6 +88,22 @@ snapshot_parse(const char *file, const char *original, size_t len, struct report
 	if (report->errors == errors)
 		return snapshot;
 	snapshot_free(snapshot);
+	return NULL;
+}
+
+struct snapshot *
+snapshot_parse(const char *file, const char *original, size_t len, struct report *report)
+{
+	struct snapshot *snapshot = NULL;
+	int result = mem_load_begin();
+	if (result == 0) {
+		snapshot = parse(file, original, len, report);
+		result = mem_load_end();
+	}
+	if (result == 0)
+		return snapshot;
+	snapshot_unref(snapshot);
+	report_error(report, file, 0, "no memory to load this configuration");
 	return NULL;
 }
 

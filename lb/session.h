@@ -62,6 +62,7 @@ struct session {
 	const struct listener_conf *listener;
 	struct session *next, *prev; /* among the worker's sessions */
 	enum phase phase;
+	bool hurried;  /* its descriptor is wanted back: to be turned away, without lingering */
 	bool has_room; /* counts among max_sessions: not those turned away */
 	bool lingers;  /* counted as such by the worker */
 	bool decided;  /* result and end stand */
@@ -104,9 +105,13 @@ enum {
 };
 
 /* Begins a session on an accepted socket, which it owns from here on. Sets no error: a session that
- * can't begin is closed. */
+ * can't begin is closed, with a line in the log. */
 void session_begin(struct worker *worker, struct view *view, const struct listener_conf *listener,
 	int fd, const struct endpoint *source);
+
+/* The same where there is no descriptor for it to stay: it gets its reply and is closed at once. */
+void session_turn_away(struct worker *worker, struct view *view,
+	const struct listener_conf *listener, int fd, const struct endpoint *source);
 
 /* The one place where the phase changes. */
 void session_set_phase(struct session *session, enum phase phase);
