@@ -6,9 +6,9 @@ import re
 import signal
 import subprocess
 
-import faults
 import pytest
 from balancer import PROGRAM, Setup
+from faults import FUNCTIONS
 from peers import DEADLINE, eventually, smtp
 
 STRANGER = "127.0.0.66"
@@ -20,12 +20,7 @@ REFUSED = re.compile(
     rb"421 4\.3\.2 lb\.test (no relay available|too many connections) \([0-9a-f]{16}\)\r\n"
 )
 
-CASES = [(name, error) for name, errors in faults.FUNCTIONS.items() for error in errors]
-
-
-@pytest.fixture(name="library", scope="module")
-def fixture_library(tmp_path_factory):
-    return faults.build(tmp_path_factory.mktemp("shim"))
+CASES = [(name, error) for name, errors in FUNCTIONS.items() for error in errors]
 
 
 def close_behind_the_header(conn):
@@ -60,7 +55,7 @@ class Scenario:
     """Two relays, of which the first never greets, a list of addresses, and a probe now and then.
     A turn has sessions of every kind, and a reload."""
 
-    def __init__(self, start, relay, probed, tmp_path, shim):
+    def __init__(self, start, relay, probed, tmp_path, faults):
         self.headers = []
         site = probed()
         table = tmp_path / "list"
@@ -74,7 +69,7 @@ class Scenario:
             pool="greeting_retry = 20ms greeting_budget = 200ms queue_timeout = 200ms",
             health=f"type = http port = {site.port} interval = 50ms timeout = 50ms fall = 1000 greeting_fall = 0",
         )
-        self.balancer = start(self.setup, prefix=shim.prefix)
+        self.balancer = start(self.setup, prefix=faults.prefix)
 
     def turn(self):
         for _ in range(2):
@@ -105,41 +100,45 @@ class Scenario:
 
 
 @pytest.mark.parametrize("function, error", CASES, ids=[f"{f}-{e}" for f, e in CASES])
-def test_each_call_while_it_runs(start, relay, probed, tmp_path, library, function, error):
-    shim = faults.Faults(library, tmp_path)
-    scenario = Scenario(start, relay, probed, tmp_path, shim)
+def test_each_call_while_it_runs(start, relay, probed, tmp_path, faults, function, error):
+    scenario = Scenario(start, relay, probed, tmp_path, faults)
     scenario.turn()
     number, failed = 0, True
     while failed:
         number += 1
-        shim.arm(function, error, number)
+        faults.arm(function, error, number)
         try:
             scenario.turn()
         except AssertionError as wrong:
             raise AssertionError(f"call {number} of {function}: {error}") from wrong
-        failed = shim.failed() > 0
-        shim.disarm()
+        failed = faults.failed() > 0
+        faults.disarm()
         scenario.check()
     print(f"{number - 1} calls of {function}")
 
 
-STARTING = [name for name in faults.NAMES if name not in ("accept4", "connect", "recv", "send")]
+# Not those of the loops: epoll_wait is called without end, and libev does not look whether it could
+# add the eventfd by which it is woken.
+STARTING = [
+    name
+    for name in FUNCTIONS
+    if name not in ("accept4", "connect", "recv", "send", "epoll_ctl", "epoll_wait")
+]
 
 
 @pytest.mark.parametrize("function", STARTING)
-def test_each_call_of_the_start_and_the_stop(relay, tmp_path, library, function):
+def test_each_call_of_the_start_and_the_stop(relay, tmp_path, faults, function):
     """It starts all the same, or says why not and exits with 1."""
     setup = Setup([relay(smtp(b"two"))], workers=2, health="type = none")
     conf = tmp_path / "smtplb.conf"
     conf.write_text(setup.text())
-    shim = faults.Faults(library, tmp_path)
-    error = faults.FUNCTIONS[function][0]
+    error = FUNCTIONS[function][0]
     number, failed = 0, True
     while failed:
         number += 1
-        shim.arm(function, error, number)
+        faults.arm(function, error, number)
         process = subprocess.Popen(
-            [*shim.prefix, PROGRAM, "run", "-c", conf], stderr=subprocess.PIPE, text=True
+            [*faults.prefix, PROGRAM, "run", "-c", conf], stderr=subprocess.PIPE, text=True
         )
         try:
             end_or_stop(process)
@@ -148,13 +147,13 @@ def test_each_call_of_the_start_and_the_stop(relay, tmp_path, library, function)
         finally:
             process.kill()
             process.communicate()
-        failed = shim.failed() > 0
+        failed = faults.failed() > 0
     print(f"{number - 1} calls of {function}")
 
 
 def end_or_stop(process):
     """TERM may come at any moment of the start too."""
-    line = " "
+    line, said = " ", ""
     while line and "event=ready" not in line:
         line = process.stderr.readline()
         said = line or said
