@@ -151,8 +151,9 @@ lint: deps-tools ## clang-format, clang-tidy, cppcheck, include direction
 format: ## let clang-format rewrite the C sources
 	clang-format -i $(SOURCES) $(HEADERS)
 
-bench: all ## compare with HAProxy and nginx: CPU a session, interleaved
+bench: all ## compare with HAProxy and nginx: CPU a session, and what slow sessions cost
 	@bench/run
+	@bench/slow
 
 install: $(B)/smtplb ## into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 755 $(B)/smtplb $(DESTDIR)$(PREFIX)/sbin/smtplb

@@ -14,7 +14,7 @@ enum {
 	WORKER_NEED = 3,       /* a worker's loop and its reserve, sockets and probes */
 	DESCRIPTORS_A_SESSION = 2,
 	LINGER_SHARE = 8, /* an eighth of the descriptors at most, */
-	LINGER_MAX = 4096,
+	LINGER_MAX = 1024,
 };
 
 void

@@ -66,7 +66,7 @@ class Scenario:
             workers=1,
             allow=f'127.0.0.0/8, "file:{table}"',
             deny=STRANGER,
-            pool="greeting_retry = 20ms greeting_budget = 200ms queue_timeout = 200ms",
+            pool="greeting_retry = 20ms greeting_budget = 10s",
             health=f"type = http port = {site.port} interval = 50ms timeout = 50ms fall = 1000 greeting_fall = 0",
         )
         self.balancer = start(self.setup, prefix=faults.prefix)
