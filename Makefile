@@ -173,9 +173,10 @@ lint: deps-tools ## clang-format, clang-tidy, cppcheck, include direction
 format: ## let clang-format rewrite the C sources
 	clang-format -i $(SOURCES) $(HEADERS)
 
-bench: all deps-bench ## CPU a session beside HAProxy and nginx; a million prefixes beside libmaxminddb
+bench: all deps-bench ## beside HAProxy and nginx: CPU a session, the cost of slow ones; a million prefixes
 	@$(MAKE) $(B)/acl_bench
 	@bench/run
+	@bench/slow
 	@bench/acl
 
 install: $(B)/smtplb ## into DESTDIR, below PREFIX (/usr/local)

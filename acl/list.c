@@ -66,15 +66,24 @@ static char *
 read_text(int fd, size_t size_hint, size_t *len, const char **why)
 {
 	size_t capacity = size_hint + 2;
-	char *text = mem_resize(NULL, capacity, 1);
+	char *text = mem_try_resize(NULL, capacity, 1);
 	ssize_t n;
 	*len = 0;
+	*why = strerror(ENOMEM);
+	if (!text)
+		return NULL;
 	while ((n = read(fd, text + *len, capacity - 1 - *len)) > 0) {
 		*len += (size_t)n;
-		if (*len == capacity - 1)
-			text = mem_grow(text, &capacity, 1);
 		if (*len > LIST_BYTES_MAX)
 			break;
+		if (*len < capacity - 1)
+			continue;
+		char *grown = mem_try_grow(text, &capacity, 1);
+		if (!grown) {
+			free(text);
+			return NULL;
+		}
+		text = grown;
 	}
 	if (n == 0)
 		return text;

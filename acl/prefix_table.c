@@ -83,8 +83,12 @@ table_add(struct prefix_table *table, const struct prefix *prefix, struct prefix
 	assert(prefix->addr.family != ADDR_NONE);
 	struct prefix_set *set = prefix->addr.family == ADDR_V4 ? &table->v4 : &table->v6;
 	assert(table->added < PREFIX_NO_PARENT);
-	if (set->count == set->capacity)
-		set->entries = mem_grow(set->entries, &set->capacity, sizeof(*set->entries));
+	if (set->count == set->capacity) {
+		void *grown = mem_try_grow(set->entries, &set->capacity, sizeof(*set->entries));
+		if (!grown)
+			return;
+		set->entries = grown;
+	}
 	entry.first = number_of(&prefix->addr);
 	entry.len = prefix->len;
 	entry.order = table->added++;
@@ -174,7 +178,9 @@ set_drop_repeats(struct prefix_set *set)
 	}
 	set->count = kept;
 	set->capacity = kept;
-	set->entries = mem_resize(set->entries, kept, sizeof(*set->entries));
+	void *resized = mem_try_resize(set->entries, kept, sizeof(*set->entries));
+	if (resized)
+		set->entries = resized;
 }
 
 /* What encloses an entry is its neighbour before it or encloses that one too. */
@@ -193,7 +199,9 @@ set_link(struct prefix_set *set)
 static void
 set_index(struct prefix_set *set)
 {
-	set->index = mem_resize(NULL, set->count / INDEX_STRIDE + 1, sizeof(*set->index));
+	set->index = mem_try_resize(NULL, set->count / INDEX_STRIDE + 1, sizeof(*set->index));
+	if (!set->index)
+		return;
 	for (size_t i = 0; i < set->count; i += INDEX_STRIDE)
 		set->index[i / INDEX_STRIDE] = set->entries[i].first;
 }

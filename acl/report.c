@@ -4,8 +4,6 @@
  */
 #include "acl/report.h"
 
-#include "acl/mem.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +34,10 @@ is_control(char c)
 static char *
 escape(const char *raw)
 {
-	char *text = mem_resize(NULL, strlen(raw) * 4 + 1, 1);
+	char *text = malloc(strlen(raw) * 4 + 1);
 	size_t len = 0;
+	if (!text)
+		return NULL;
 	for (; *raw; raw++) {
 		if (is_control(*raw))
 			len += (size_t)snprintf(text + len, 5, "\\x%02x", (unsigned char)*raw);
@@ -48,29 +48,46 @@ escape(const char *raw)
 	return text;
 }
 
+/* NULL when there is no memory. */
 __attribute__((format(printf, 3, 0))) static char *
 format_text(const char *file, unsigned line, const char *format, va_list args)
 {
 	char *message;
 	char *raw;
 	if (vasprintf(&message, format, args) < 0)
-		abort();
+		return NULL;
 	int len = line ? asprintf(&raw, "%s:%u: %s", file, line, message)
 		       : asprintf(&raw, "%s: %s", file, message);
+	free(message);
 	if (len < 0)
-		abort();
+		return NULL;
 	char *text = escape(raw);
 	free(raw);
-	free(message);
 	return text;
+}
+
+static int
+make_room(struct report *report)
+{
+	if (report->count < report->capacity)
+		return 0;
+	size_t capacity = report->capacity ? report->capacity * 2 : 8;
+	void *entries = reallocarray(report->entries, capacity, sizeof(*report->entries));
+	if (!entries)
+		return -1;
+	report->entries = entries;
+	report->capacity = capacity;
+	return 0;
 }
 
 static void
 add(struct report *report, bool warning, char *text)
 {
-	if (report->count == report->capacity)
-		report->entries =
-			mem_grow(report->entries, &report->capacity, sizeof(*report->entries));
+	if (!text || make_room(report) < 0) {
+		report->lost = true;
+		free(text);
+		return;
+	}
 	report->entries[report->count++] = (struct report_entry){.warning = warning, .text = text};
 }
 

@@ -19,6 +19,7 @@ struct report {
 	size_t count;
 	size_t errors;   /* how many errors there were, those past REPORT_MAX included */
 	size_t warnings; /* the same for warnings */
+	bool lost;       /* there was no memory for an entry, which is only counted */
 	size_t capacity; /* private */
 };
 

@@ -49,7 +49,7 @@ user {user};
 worker_processes {threads};
 pid {folder}/nginx.pid;
 error_log stderr warn;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 16384; }}
 stream {{
     upstream relays {{
         server {relay1.smtp[0]}:{relay1.smtp[1]};

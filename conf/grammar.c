@@ -14,6 +14,12 @@
 
 #define MARK_NAME "{"
 
+enum {
+	LIBRARY_NEED = 1 << 17, /* bytes; all of these are far more than was ever seen */
+	SECTION_NEED = 1 << 14,
+	BYTE_NEED = 32,
+};
+
 /* Called by libconfuse for each value; never fails. */
 static int
 take_value(cfg_t *section, cfg_opt_t *opt, const char *text, void *result)
@@ -201,9 +207,24 @@ take_error(cfg_t *section, const char *format, va_list args)
 		what);
 }
 
+/* libconfuse looks at few of its allocations, and its scanner exits. It copies all keys for each
+ * section, with their defaults. */
+static size_t
+need_of_library(const char *text)
+{
+	size_t sections = 0, len = 0;
+	for (; text[len]; len++)
+		sections += text[len] == '{';
+	return LIBRARY_NEED + sections * SECTION_NEED + len * BYTE_NEED;
+}
+
 cfg_t *
 grammar_parse(const char *text, struct problem *problem)
 {
+	if (mem_provide(need_of_library(text)) < 0) {
+		problem_note(problem, 1, "no memory to read this configuration");
+		return NULL;
+	}
 	cfg_t *top = cfg_init(grammar_top, CFGF_NONE);
 	if (!top)
 		abort();

@@ -62,7 +62,7 @@ copy_text(const char *text, size_t len)
 
 /* refused: gets the files that were read, on error; NULL where nobody asks. */
 static struct snapshot *
-parse(const char *file, const char *original, size_t len, struct sources *refused,
+parse_within_load(const char *file, const char *original, size_t len, struct sources *refused,
 	struct report *report)
 {
 	char *text = copy_text(original, len);
@@ -81,7 +81,8 @@ parse(const char *file, const char *original, size_t len, struct sources *refuse
 	snapshot->file = mem_text(file);
 	snapshot->text = copy_text(original, len);
 	snapshot->text_len = len;
-	check_all(&load, top, snapshot);
+	if (top)
+		check_all(&load, top, snapshot);
 	cfg_free(top);
 	free(text);
 	if (problem.line)
@@ -93,6 +94,24 @@ parse(const char *file, const char *original, size_t len, struct sources *refuse
 		sources_init(&snapshot->sources);
 	}
 	snapshot_free(snapshot);
+	return NULL;
+}
+
+/* The same, as one load (mem.h). */
+static struct snapshot *
+parse(const char *file, const char *original, size_t len, struct sources *refused,
+	struct report *report)
+{
+	struct snapshot *snapshot = NULL;
+	int result = mem_load_begin();
+	if (result == 0) {
+		snapshot = parse_within_load(file, original, len, refused, report);
+		result = mem_load_end();
+	}
+	if (result == 0)
+		return snapshot;
+	snapshot_unref(snapshot);
+	report_error(report, file, 0, "no memory to load this configuration");
 	return NULL;
 }
 

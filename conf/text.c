@@ -52,7 +52,7 @@ text_read(const char *file, size_t *len)
 	for (;;) {
 		char *grown = realloc(text, size + 1);
 		if (!grown)
-			abort();
+			goto fail;
 		text = grown;
 		*len += fread(text + *len, 1, size - *len, stream);
 		if (ferror(stream))

@@ -43,14 +43,6 @@ struct health {
 	double epoch_s;    /* the moment from which the phases count */
 };
 
-static void *
-must(void *memory)
-{
-	if (!memory)
-		abort();
-	return memory;
-}
-
 static double
 monotonic_s(void)
 {
@@ -132,10 +124,18 @@ static struct checker *
 checker_new(
 	struct health *health, const char *pool, const char *backend, const struct addr *address)
 {
-	struct checker *checker = must(calloc(1, sizeof(*checker)));
+	struct checker *checker = calloc(1, sizeof(*checker));
+	if (!checker)
+		return NULL;
 	checker->health = health;
-	checker->pool = must(strdup(pool));
-	checker->backend = must(strdup(backend));
+	checker->pool = strdup(pool);
+	checker->backend = strdup(backend);
+	if (checker->pool == NULL || checker->backend == NULL) {
+		free(checker->pool);
+		free(checker->backend);
+		free(checker);
+		return NULL;
+	}
 	checker->address = *address;
 	checker->phase = phase_of(health->sequence++);
 	counter_init(&checker->counter);
@@ -215,11 +215,31 @@ drop_unwanted(struct health *health)
 	}
 }
 
+int
+health_prepare(struct health *health, const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->pool_count; i++) {
+		const struct pool_conf *pool = &snapshot->pools[i];
+
+		for (size_t j = 0; j < pool->backend_count; j++) {
+			const struct backend_conf *backend = &pool->backends[j];
+			const struct addr *address = &backend->address;
+
+			if (find(health, pool->name, backend->name, address) == NULL &&
+				checker_new(health, pool->name, backend->name, address) == NULL)
+				return -1;
+		}
+	}
+	return 0;
+}
+
 void
 health_configure(struct health *health, struct snapshot *snapshot)
 {
 	struct snapshot *old = health->snapshot;
 	unsigned firsts = 0;
+	if (health_prepare(health, snapshot) < 0)
+		abort();
 	/* What came before in this turn of the loop must not shorten a delay. */
 	ev_now_update(health->loop);
 	health->snapshot = snapshot_ref(snapshot);
@@ -230,9 +250,6 @@ health_configure(struct health *health, struct snapshot *snapshot)
 			struct checker *checker =
 				find(health, pool->name, backend->name, &backend->address);
 
-			if (!checker)
-				checker = checker_new(
-					health, pool->name, backend->name, &backend->address);
 			checker_configure(checker, pool, backend, &firsts);
 		}
 	}
@@ -243,7 +260,9 @@ health_configure(struct health *health, struct snapshot *snapshot)
 struct health *
 health_new(struct ev_loop *loop, const struct health_events *events, void *context)
 {
-	struct health *health = must(calloc(1, sizeof(*health)));
+	struct health *health = calloc(1, sizeof(*health));
+	if (!health)
+		return NULL;
 	health->loop = loop;
 	health->events = *events;
 	health->context = context;

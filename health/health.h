@@ -52,13 +52,18 @@ struct health_events {
 		const struct addr *address, const struct probe_result *result);
 };
 
+/* NULL when there is no memory. */
 struct health *health_new(struct ev_loop *loop, const struct health_events *events, void *context);
 void health_free(struct health *health); /* stops every probe; calls back no more */
 
-/* Takes the backends of this snapshot, which stays referenced until the next call. What changed in
- * a check holds from the next probe on; a running one ends by the settings with which it began, and
- * keeps their snapshot for so long. Checkers that are no longer named are dropped without a call
- * back. */
+/* Makes room for the backends of this snapshot, so that health_configure can't fail: 0, or -1 when
+ * there is no memory. What is not configured afterwards goes with the next configuration. */
+int health_prepare(struct health *health, const struct snapshot *snapshot);
+
+/* Prepares, where that was not done, and aborts when it can't. Takes the backends of this snapshot,
+ * which stays referenced until the next call. What changed in a check holds from the next probe on;
+ * a running one ends by the settings with which it began, and keeps their snapshot for so long.
+ * Checkers that are no longer named are dropped without a call back. */
 void health_configure(struct health *health, struct snapshot *snapshot);
 
 /* The last verdict by probes; true for an unknown backend. */

@@ -204,7 +204,13 @@ on_io(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct probe *probe = io->data;
 	(void)loop;
-	(void)events;
+	if (events & EV_ERROR) { /* the loop has no memory to watch it, and has stopped */
+		if (probe->phase == PHASE_LINGER)
+			probe_stop(probe);
+		else
+			finish_errno(probe, ENOMEM);
+		return;
+	}
 	switch (probe->phase) {
 	case PHASE_CONNECT:
 		finish_connect(probe);

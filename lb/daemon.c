@@ -8,6 +8,7 @@
 #include "lb/descriptors.h"
 #include "lb/loader.h"
 #include "lb/log.h"
+#include "lb/memory.h"
 #include "lb/notice.h"
 #include "lb/pool_set.h"
 #include "lb/privileges.h"
@@ -148,18 +149,22 @@ warn_kept(const struct daemon *daemon, const struct snapshot *snapshot, struct r
 static int
 reload(struct daemon *daemon, struct snapshot *snapshot, struct report *report)
 {
+	if (descriptors_check(snapshot, report) < 0)
+		return -1;
 	struct runtime *runtime = runtime_prepare(
 		daemon->runtime, snapshot, daemon->pools, daemon->worker_count, report);
 	if (!runtime)
 		return -1;
-	struct view **views = prepare_views(daemon, runtime);
+	struct view **views = NULL;
+	if (health_prepare(daemon->health, snapshot) == 0)
+		views = prepare_views(daemon, runtime);
 	if (!views) {
 		report_error(report, snapshot->file, 0, "no memory to serve this configuration");
 		runtime_drop(runtime);
 		return -1;
 	}
-	__atomic_store_n(&daemon->shared.max_sessions,
-		descriptors_session_limit(snapshot->max_sessions), __ATOMIC_RELAXED);
+	__atomic_store_n(&daemon->shared.max_sessions, descriptors_session_limit(snapshot),
+		__ATOMIC_RELAXED);
 	commit(daemon, runtime, views);
 	return 0;
 }
@@ -322,8 +327,8 @@ make_parts(struct daemon *daemon)
 	descriptors_raise_limit();
 	daemon->shared = (struct worker_shared){
 		.hostname = snapshot->hostname,
-		.max_sessions = descriptors_session_limit(snapshot->max_sessions),
-		.max_lingering = descriptors_linger_limit() / snapshot->workers + 1,
+		.max_sessions = descriptors_session_limit(snapshot),
+		.max_lingering = descriptors_linger_limit(snapshot) / snapshot->workers + 1,
 		.on_stopped = on_worker_stopped,
 		.context = daemon,
 	};
@@ -356,13 +361,17 @@ static int
 start(struct daemon *daemon, struct report *report)
 {
 	const char *why;
-	struct runtime *runtime =
-		runtime_prepare(NULL, daemon->first, daemon->pools, daemon->worker_count, report);
+	struct runtime *runtime = NULL;
+	if (descriptors_check(daemon->first, report) == 0)
+		runtime = runtime_prepare(
+			NULL, daemon->first, daemon->pools, daemon->worker_count, report);
 	if (!runtime) {
 		notice_print(report);
 		return -1;
 	}
-	struct view **views = prepare_views(daemon, runtime);
+	struct view **views = NULL;
+	if (health_prepare(daemon->health, daemon->first) == 0)
+		views = prepare_views(daemon, runtime);
 	if (!views) {
 		runtime_drop(runtime);
 		return fail_start("start");
@@ -422,6 +431,10 @@ daemon_run(const char *file)
 	signal(SIGTERM, leave);
 	signal(SIGINT, leave);
 	report_init(&report);
+	if (memory_init() < 0) {
+		fail_start("start");
+		return EXIT_FAILURE;
+	}
 	daemon.first = snapshot_load(file, &report);
 	if (!daemon.first) {
 		notice_print(&report);

@@ -4,14 +4,17 @@
 #include "lb/descriptors.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 enum {
-	DESCRIPTORS_KEPT = 64, /* for ourselves: logs, loops, probes */
+	DESCRIPTORS_KEPT = 64, /* for ourselves, or half of them where there are few: */
+	BASE_NEED = 16,        /* the standard ones, the main thread's loop, files being loaded, */
+	WORKER_NEED = 3,       /* a worker's loop and its reserve, sockets and probes */
 	DESCRIPTORS_A_SESSION = 2,
 	LINGER_SHARE = 8, /* an eighth of the descriptors at most, */
-	LINGER_MAX = 4096,
+	LINGER_MAX = 1024,
 };
 
 void
@@ -34,27 +37,60 @@ descriptors_raise_limit(void)
 	}
 }
 
-/* RLIMIT_NOFILE, less what we need for ourselves. */
 static uint64_t
-room(void)
+limit_now(void)
 {
 	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return UINT64_MAX;
-	return limit.rlim_cur > UINT64_C(2) * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT
-							       : DESCRIPTORS_KEPT;
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? UINT64_MAX : limit.rlim_cur;
+}
+
+static uint64_t
+own_need(const struct snapshot *snapshot)
+{
+	uint64_t binds = 0, probes = 0;
+	for (size_t i = 0; i < snapshot->listener_count; i++)
+		binds += snapshot->listeners[i].bind_count;
+	for (size_t i = 0; i < snapshot->pool_count; i++)
+		probes += snapshot->pools[i].backend_count;
+	return BASE_NEED + probes + snapshot->workers * (WORKER_NEED + binds);
+}
+
+/* For clients and backends. */
+static uint64_t
+room(const struct snapshot *snapshot)
+{
+	uint64_t limit = limit_now();
+	uint64_t kept = limit > UINT64_C(2) * DESCRIPTORS_KEPT ? DESCRIPTORS_KEPT : limit / 2;
+	uint64_t need = own_need(snapshot);
+	if (kept < need)
+		kept = need;
+	return limit > kept ? limit - kept : 0;
 }
 
 unsigned
-descriptors_linger_limit(void)
+descriptors_linger_limit(const struct snapshot *snapshot)
 {
-	uint64_t share = room() / LINGER_SHARE;
+	uint64_t share = room(snapshot) / LINGER_SHARE;
 	return share < LINGER_MAX ? (unsigned)share : LINGER_MAX;
 }
 
 uint64_t
-descriptors_session_limit(uint64_t configured)
+descriptors_session_limit(const struct snapshot *snapshot)
 {
-	uint64_t possible = (room() - descriptors_linger_limit()) / DESCRIPTORS_A_SESSION;
+	uint64_t configured = snapshot->max_sessions;
+	uint64_t possible =
+		(room(snapshot) - descriptors_linger_limit(snapshot)) / DESCRIPTORS_A_SESSION;
 	return configured && configured < possible ? configured : possible;
+}
+
+int
+descriptors_check(const struct snapshot *snapshot, struct report *report)
+{
+	if (descriptors_session_limit(snapshot) > 0)
+		return 0;
+	report_error(report, snapshot->file, 0,
+		"the limit of %" PRIu64 " open files is too low: this configuration takes %" PRIu64
+		", and each session %d more; raise it (ulimit -n, or LimitNOFILE of systemd)",
+		limit_now(), own_need(snapshot), DESCRIPTORS_A_SESSION);
+	return -1;
 }

@@ -38,8 +38,9 @@ linger_start(struct session *session)
 	session->client.events = &linger_events;
 	conn_close(&session->backend);
 	conn_shutdown(&session->client);
-	session->lingers = worker_take_linger(session->worker);
+	session->lingers = !session->hurried && worker_take_linger(session->worker);
 	if (!session->lingers) {
+		conn_discard(&session->client);
 		session_close(session);
 		return;
 	}

@@ -4,7 +4,7 @@
  * close with unread bytes would reset the connection, and the reply with it.
  *
  * How many may linger at once is bounded (worker.h): strangers must not hold all descriptors. One
- * too many is closed at once.
+ * too many, and one whose descriptor is wanted back, is closed at once.
  */
 #ifndef LB_LINGER_H
 #define LB_LINGER_H

@@ -7,12 +7,16 @@
 
 #include <stdio.h>
 
+static const char lost[] = "there is more to say, but no memory to say it";
+
 void
 notice_print(const struct report *report)
 {
 	for (size_t i = 0; i < report->count; i++)
 		fprintf(stderr, "%s%s\n", report->entries[i].warning ? "warning: " : "",
 			report->entries[i].text);
+	if (report->lost)
+		fprintf(stderr, "%s\n", lost);
 }
 
 void
@@ -33,4 +37,7 @@ notice_log(const struct report *report)
 		notice_config(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
 			warning ? "warning" : "refused", report->entries[i].text);
 	}
+	if (report->lost)
+		notice_config(report->errors ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+			report->errors ? "refused" : "warning", lost);
 }

@@ -15,9 +15,11 @@
 #include "lb/wire/reply.h"
 #include "lb/worker.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -179,7 +181,7 @@ session_screen(struct session *session)
 		deny(session, &verdict);
 		return;
 	}
-	if (!session->has_room)
+	if (!session->has_room && !session->hurried)
 		session->has_room = worker_take_room(session->worker);
 	if (session->has_room)
 		gate_enter(session);
@@ -187,17 +189,30 @@ session_screen(struct session *session)
 		session_refuse(session, RESULT_LIMITED, REPLY_FULL);
 }
 
-void
-session_begin(struct worker *worker, struct view *view, const struct listener_conf *listener,
-	int fd, const struct endpoint *source)
+static void
+log_failed_begin(const struct listener_conf *listener, const struct endpoint *source, int error)
+{
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_ERROR, "accept");
+	log_text(&line, "listener", listener->name);
+	log_endpoint(&line, "client", source);
+	log_text(&line, "detail", strerror(error));
+	log_end(&line);
+}
+
+/* A session that has not begun, NULL when it can't. */
+static struct session *
+session_new(struct worker *worker, struct view *view, const struct listener_conf *listener, int fd,
+	const struct endpoint *source)
 {
 	struct session *session = calloc(1, sizeof(*session));
 	struct sockaddr_storage sa = {0};
 	socklen_t len = sizeof(sa);
 	if (!session || getsockname(fd, (struct sockaddr *)&sa, &len) < 0) {
+		log_failed_begin(listener, source, errno);
 		free(session);
 		close(fd);
-		return;
+		return NULL;
 	}
 	session->worker = worker;
 	session->view = view;
@@ -213,8 +228,32 @@ session_begin(struct worker *worker, struct view *view, const struct listener_co
 	conn_init(&session->backend, worker_io(worker), &attempt_events);
 	conn_open(&session->client, fd);
 	session->id = worker_add(worker, session);
+	return session;
+}
+
+void
+session_begin(struct worker *worker, struct view *view, const struct listener_conf *listener,
+	int fd, const struct endpoint *source)
+{
+	struct session *session = session_new(worker, view, listener, fd, source);
+	if (!session)
+		return;
 	if (proxy_in_is_due(session))
 		proxy_in_enter(session);
+	else
+		session_screen(session);
+}
+
+void
+session_turn_away(struct worker *worker, struct view *view, const struct listener_conf *listener,
+	int fd, const struct endpoint *source)
+{
+	struct session *session = session_new(worker, view, listener, fd, source);
+	if (!session)
+		return;
+	session->hurried = true;
+	if (proxy_in_is_due(session))
+		session_refuse(session, RESULT_LIMITED, REPLY_FULL);
 	else
 		session_screen(session);
 }

@@ -65,6 +65,7 @@ struct session {
 	const struct listener_conf *listener;
 	struct session *next, *prev; /* among the worker's sessions */
 	enum phase phase;
+	bool hurried;  /* its descriptor is wanted back: to be turned away, without lingering */
 	bool has_room; /* counts among max_sessions: not those turned away */
 	bool lingers;  /* counted as such by the worker */
 	bool decided;  /* result and end stand */
@@ -110,10 +111,13 @@ enum {
 };
 
 /* Begins a session on an accepted socket, which it owns from here on. Sets no error: a session that
- * can't begin is closed. */
+ * can't begin is closed, with a line in the log. */
 void session_begin(struct worker *worker, struct view *view, const struct listener_conf *listener,
 	int fd, const struct endpoint *source);
 
+/* The same where there is no descriptor for it to stay: it gets its reply and is closed at once. */
+void session_turn_away(struct worker *worker, struct view *view,
+	const struct listener_conf *listener, int fd, const struct endpoint *source);
 /* Asks the acl and the limits about the session's source, and hands it on to the gate or refuses
  * it. */
 void session_screen(struct session *session);

@@ -3,8 +3,10 @@
  */
 #include "lb/view.h"
 
+#include "lb/clock.h"
 #include "lb/io/socket.h"
 #include "lb/log.h"
+#include "lb/memory.h"
 #include "lb/session.h"
 #include "lb/worker.h"
 
@@ -16,6 +18,7 @@
 
 enum {
 	ACCEPTS_IN_A_ROW = 32, /* then the sessions have their turn */
+	TELL_AGAIN_MS = 10000,
 };
 
 static const double ACCEPT_PAUSE_S = 0.1;
@@ -32,6 +35,7 @@ struct view {
 	struct runtime *runtime;
 	unsigned refs;
 	ev_timer pause;
+	uint64_t told_ms; /* when the log was last told why not all are served; 0 = never */
 	size_t acceptor_count;
 	struct acceptor acceptors[];
 };
@@ -125,22 +129,45 @@ on_pause_over(struct ev_loop *loop, ev_timer *timer, int ready)
 	view_start(timer->data);
 }
 
+/* At most a line in a while: a crowd at the door must not fill the log. */
 static void
-pause_accepting(struct view *view, const struct listener_conf *listener, int error)
+tell(struct view *view, const struct listener_conf *listener, int error)
 {
+	uint64_t now = clock_ms();
+	if (view->told_ms && now - view->told_ms < TELL_AGAIN_MS)
+		return;
+	view->told_ms = now;
 	struct log_line line;
 	log_begin(&line, LOG_LEVEL_ERROR, "accept");
 	log_text(&line, "listener", listener->name);
 	log_text(&line, "detail", strerror(error));
 	log_end(&line);
+}
+
+static void
+pause_accepting(struct view *view)
+{
 	stop(view);
+	ev_timer_stop(loop_of(view), &view->pause);
 	ev_timer_set(&view->pause, ACCEPT_PAUSE_S, 0);
 	ev_timer_start(loop_of(view), &view->pause);
 }
 
+void
+view_resume(struct view *view)
+{
+	if (!ev_is_active(&view->pause))
+		return;
+	ev_timer_stop(loop_of(view), &view->pause);
+	view_start(view);
+}
+
+typedef void begin_fn(struct worker *worker, struct view *view,
+	const struct listener_conf *listener, int fd, const struct endpoint *source);
+
 /* Takes one connection out of the accept queue. Returns 0, or -1 with errno. */
 static int
-accept_one(struct acceptor *acceptor)
+accept_one(struct acceptor *acceptor, begin_fn *begin)
 {
 	struct sockaddr_storage sa = {0};
 	socklen_t len = sizeof(sa);
@@ -150,22 +177,85 @@ accept_one(struct acceptor *acceptor)
 	struct view *view = acceptor->view;
 	struct endpoint source;
 	endpoint_from_sockaddr(&source, (struct sockaddr *)&sa);
-	session_begin(view->worker, view, acceptor->listener, fd, &source);
+	begin(view->worker, view, acceptor->listener, fd, &source);
 	return 0;
+}
+
+/* The same with the reserve, which is held again afterwards. Where another thread was faster, and
+ * took it, there is none until a descriptor is free. */
+static int
+answer_one(struct acceptor *acceptor)
+{
+	struct worker *worker = acceptor->view->worker;
+	int error = errno;
+	tell(acceptor->view, acceptor->listener, error);
+	worker_hold_reserve(worker);
+	if (worker_free_reserve(worker)) {
+		int result = accept_one(acceptor, session_turn_away);
+		error = errno;
+		worker_hold_reserve(worker);
+		if (result == 0)
+			return 0;
+	}
+	errno = error;
+	return -1;
+}
+
+/* Serves one connection of the accept queue, if only with a refusal. Returns 0, or -1 with errno.
+ */
+static int
+serve_one(struct acceptor *acceptor)
+{
+	if (accept_one(acceptor, session_begin) == 0)
+		return 0;
+	if (errno == EMFILE || errno == ENFILE)
+		return answer_one(acceptor);
+	return -1;
+}
+
+/* Errors that say nothing about the next connection: there is none, or this one has failed while it
+ * was in the queue (accept(2)). */
+static bool
+is_passing(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case EINTR:
+	case ECONNABORTED:
+	case ENETDOWN:
+	case EPROTO:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case EOPNOTSUPP:
+	case ENETUNREACH:
+	case EPERM:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static void
 on_acceptable(struct ev_loop *loop, ev_io *watcher, int ready)
 {
 	(void)loop;
-	(void)ready;
 	struct acceptor *acceptor = watcher->data;
+	/* The loop has no memory to watch it, and has stopped to; or could not have it next time.
+	 */
+	if ((ready & EV_ERROR) || memory_is_short()) {
+		tell(acceptor->view, acceptor->listener, ENOMEM);
+		pause_accepting(acceptor->view);
+		return;
+	}
 	for (int i = 0; i < ACCEPTS_IN_A_ROW; i++) {
-		if (accept_one(acceptor) == 0)
+		if (serve_one(acceptor) == 0)
 			continue;
-		/* An error of one connection (ECONNABORTED and its like) is no reason to pause. */
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			pause_accepting(acceptor->view, acceptor->listener, errno);
+		if (is_passing(errno))
+			return;
+		tell(acceptor->view, acceptor->listener, errno);
+		pause_accepting(acceptor->view);
 		return;
 	}
 }
@@ -190,7 +280,7 @@ view_retire(struct view *view, const struct view *next)
 		if (has_acceptor(next, acceptor->fd))
 			continue;
 		for (int j = 0; j < SOCKET_BACKLOG; j++)
-			if (accept_one(acceptor) < 0 && errno != ECONNABORTED)
+			if (serve_one(acceptor) < 0 && errno != ECONNABORTED)
 				break;
 		close(acceptor->fd);
 	}

@@ -25,6 +25,9 @@ struct pool *view_pool(const struct view *view, const struct pool_conf *conf);
 /* Accepts connections from now on. */
 void view_start(struct view *view);
 
+/* A descriptor or memory may be free again: ends a pause. */
+void view_resume(struct view *view);
+
 /* Accepts no more, and gives up the worker's reference. Sockets that the next view (NULL for none)
  * does not have are closed, and whoever is in their accept queue is served first: closing would
  * reset them. */

@@ -9,9 +9,11 @@
 #include "lb/view.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 struct worker {
 	struct worker_shared *shared;
@@ -25,6 +27,7 @@ struct worker {
 	ev_prepare reaper;
 	uint64_t id_base, id_count;
 	unsigned lingering;
+	int reserve_fd; /* -1 = not held */
 	bool stopping;
 	struct session *first, *last; /* running, oldest first */
 	struct session *dead;
@@ -67,6 +70,24 @@ void
 worker_give_linger(struct worker *worker)
 {
 	worker->lingering--;
+}
+
+bool
+worker_free_reserve(struct worker *worker)
+{
+	if (worker->reserve_fd < 0)
+		return false;
+	close(worker->reserve_fd);
+	worker->reserve_fd = -1;
+	return true;
+}
+
+bool
+worker_hold_reserve(struct worker *worker)
+{
+	if (worker->reserve_fd < 0)
+		worker->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return worker->reserve_fd >= 0;
 }
 
 struct io *
@@ -145,6 +166,8 @@ on_reap(struct ev_loop *loop, ev_prepare *reaper, int ready)
 {
 	(void)ready;
 	struct worker *worker = reaper->data;
+	if (worker->dead && worker->view)
+		view_resume(worker->view);
 	while (worker->dead) {
 		struct session *session = worker->dead;
 		worker->dead = session->next;
@@ -277,8 +300,11 @@ worker_new(struct worker_shared *shared, unsigned index)
 		return NULL;
 	worker->shared = shared;
 	worker->index = index;
-	if (getrandom(&worker->id_base, sizeof(worker->id_base), 0) < 0 ||
+	worker->reserve_fd = -1;
+	if (!worker_hold_reserve(worker) ||
+		getrandom(&worker->id_base, sizeof(worker->id_base), 0) < 0 ||
 		!(worker->loop = ev_loop_new(EVFLAG_AUTO))) {
+		worker_free_reserve(worker);
 		free(worker);
 		return NULL;
 	}
@@ -325,6 +351,7 @@ worker_free(struct worker *worker)
 	ev_prepare_stop(worker->loop, &worker->reaper);
 	ev_async_stop(worker->loop, &worker->wake);
 	io_fini(&worker->io);
+	worker_free_reserve(worker);
 	ev_loop_destroy(worker->loop);
 	pthread_cond_destroy(&worker->installed);
 	pthread_mutex_destroy(&worker->mutex);

@@ -66,4 +66,9 @@ void worker_give_room(struct worker *worker);
 bool worker_take_linger(struct worker *worker);
 void worker_give_linger(struct worker *worker);
 
+/* One descriptor is held in reserve, to answer with where there is none to accept with. Gives it
+ * free, if it is held, and holds one again, if there is one: true when it did. */
+bool worker_free_reserve(struct worker *worker);
+bool worker_hold_reserve(struct worker *worker);
+
 #endif

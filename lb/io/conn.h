@@ -101,6 +101,9 @@ bool conn_is_flushed(const struct conn *conn);
 /* Sends FIN behind what is queued. */
 void conn_shutdown(struct conn *conn);
 
+/* Reads and drops what has come in so far, so that a close that follows is no reset. */
+void conn_discard(struct conn *conn);
+
 /* Closes now and drops what is queued. Nothing is told any more. A closed conn may be sent to, shut
  * down and closed again, all without effect. */
 void conn_close(struct conn *conn);

@@ -15,6 +15,7 @@
 
 enum {
 	RECEIVES_IN_A_ROW = 4, /* then the other sessions have their turn */
+	DISCARD_MAX = 1 << 20, /* bytes */
 };
 
 static void on_ready(struct ev_loop *loop, ev_io *watcher, int ready);
@@ -230,6 +231,13 @@ conn_shutdown(struct conn *conn)
 }
 
 void
+conn_discard(struct conn *conn)
+{
+	if (conn->fd >= 0)
+		recv(conn->fd, NULL, DISCARD_MAX, MSG_TRUNC);
+}
+
+void
 conn_close(struct conn *conn)
 {
 	if (conn->fd < 0)
@@ -336,11 +344,36 @@ receive(struct conn *conn)
 	}
 }
 
+/* The loop can't watch it, for want of memory (epoll_ctl(2)), and has stopped to. Nobody's leave is
+ * awaited then, as with early data; all else ends. */
+static void
+lose_watch(struct conn *conn)
+{
+	if (conn->connecting) {
+		conn->connecting = false;
+		conn->events->connected(conn, ENOMEM);
+	} else if (conn->awaiting_leave) {
+		conn->awaiting_leave = false;
+		conn->has_early_data = true;
+	} else {
+		bool ended = conn->ended;
+		give_up_sending(conn);
+		if (ended)
+			conn->events->sent(conn);
+		else
+			end_receiving(conn, ENOMEM);
+	}
+}
+
 static void
 on_ready(struct ev_loop *loop, ev_io *watcher, int ready)
 {
 	(void)loop;
 	struct conn *conn = watcher->data;
+	if (ready & EV_ERROR) {
+		lose_watch(conn);
+		return;
+	}
 	if (conn->connecting) {
 		finish_connect(conn);
 		return;

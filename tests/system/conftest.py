@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 # pylint: disable=wrong-import-position
 from balancer import Balancer, Setup  # noqa: E402
+from faults import Faults, build  # noqa: E402
 from peers import Probed, Relay, free_port  # noqa: E402
 
 
@@ -87,3 +88,14 @@ def start(request, tmp_path):
     with contextlib.ExitStack() as stack:
         for balancer in request.node.balancers:
             stack.callback(balancer.stop)
+
+
+@pytest.fixture(scope="session")
+def fault_library(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("shim"))
+
+
+@pytest.fixture
+def faults(fault_library, tmp_path):
+    """Faults to order: start(setup, prefix=faults.prefix), then faults.arm(...)."""
+    return Faults(fault_library, tmp_path)

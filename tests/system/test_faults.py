@@ -1,0 +1,162 @@
+"""Invariant 6: whatever call fails, the balancer neither dies nor hangs, nobody hears a wrong byte,
+nobody who is denied gets in, and afterwards all is well. Every call that a scenario makes fails
+once, with each errno that is plausible for it."""
+
+import re
+import signal
+import subprocess
+
+import pytest
+from balancer import PROGRAM, Setup
+from faults import FUNCTIONS
+from peers import DEADLINE, eventually, smtp
+
+STRANGER = "127.0.0.66"
+GREETING = b"220 two ESMTP\r\n"
+DIALOG = b"EHLO me\r\nDATA\r\nbody\r\n.\r\nQUIT\r\n"
+ANSWERS = GREETING + b"250 two\r\n354 go on\r\n250 taken by two\r\n221 bye\r\n"
+DENIED = re.compile(rb"421 4\.7\.1 lb\.test access denied \([0-9a-f]{16}\)\r\n")
+REFUSED = re.compile(
+    rb"421 4\.3\.2 lb\.test (no relay available|too many connections) \([0-9a-f]{16}\)\r\n"
+)
+
+CASES = [(name, error) for name, errors in FUNCTIONS.items() for error in errors]
+
+
+def close_behind_the_header(conn):
+    conn.exactly(28)
+
+
+def read_all(client):
+    """All that comes, whichever way it ends."""
+    parts = [client.buffer]
+    try:
+        while data := client.sock.recv(65536):
+            parts.append(data)
+    except ConnectionError:
+        pass
+    return b"".join(parts)
+
+
+def talk(setup, source=None, dialog=b""):
+    """What a client hears that speaks once it was greeted."""
+    with setup.connect(source) as client:
+        try:
+            first = client.sock.recv(65536)
+            client.buffer = first
+            if first.startswith(b"220") and dialog:
+                client.send(dialog)
+        except ConnectionError:
+            pass
+        return read_all(client)
+
+
+class Scenario:
+    """Two relays, of which the first never greets, a list of addresses, and a probe now and then.
+    A turn has sessions of every kind, and a reload."""
+
+    def __init__(self, start, relay, probed, tmp_path, faults):
+        self.headers = []
+        site = probed()
+        table = tmp_path / "list"
+        table.write_text("127.0.0.0/24\n!127.0.0.66\n[2001:db8::]/32\n")
+        one, two = relay(close_behind_the_header), relay(smtp(b"two", log=self.headers))
+        self.setup = Setup(
+            [one, two],
+            workers=1,
+            allow=f'127.0.0.0/8, "file:{table}"',
+            deny=STRANGER,
+            pool="greeting_retry = 20ms greeting_budget = 10s",
+            health=f"type = http port = {site.port} interval = 50ms timeout = 50ms fall = 1000 greeting_fall = 0",
+        )
+        self.balancer = start(self.setup, prefix=faults.prefix)
+
+    def turn(self):
+        for _ in range(2):
+            heard = talk(self.setup, dialog=DIALOG)
+            assert ANSWERS.startswith(heard) or REFUSED.fullmatch(heard), heard
+        heard = talk(self.setup, STRANGER)
+        assert heard == b"" or DENIED.fullmatch(heard), heard
+        client = self.setup.connect()
+        client.send(b"early")
+        client.reset()
+        self.reload()
+
+    def reload(self):
+        """Whatever comes of it: where the log can't be written, it says so in the end."""
+        told = self.outcomes()
+        self.balancer.signal(signal.SIGHUP)
+        eventually(lambda: self.outcomes() > told or self.balancer.closed)
+
+    def outcomes(self):
+        return len(self.balancer.find("config") + self.balancer.find("log"))
+
+    def check(self):
+        """All is well again."""
+        assert talk(self.setup, dialog=DIALOG) == ANSWERS
+        assert DENIED.fullmatch(talk(self.setup, STRANGER))
+        assert STRANGER not in {source[0] for source, _ in self.headers}
+        assert self.balancer.process.poll() is None
+
+
+@pytest.mark.parametrize("function, error", CASES, ids=[f"{f}-{e}" for f, e in CASES])
+def test_each_call_while_it_runs(start, relay, probed, tmp_path, faults, function, error):
+    scenario = Scenario(start, relay, probed, tmp_path, faults)
+    scenario.turn()
+    number, failed = 0, True
+    while failed:
+        number += 1
+        faults.arm(function, error, number)
+        try:
+            scenario.turn()
+        except AssertionError as wrong:
+            raise AssertionError(f"call {number} of {function}: {error}") from wrong
+        failed = faults.failed() > 0
+        faults.disarm()
+        scenario.check()
+    print(f"{number - 1} calls of {function}")
+
+
+# Not those of the loops: epoll_wait is called without end, and libev does not look whether it could
+# add the eventfd by which it is woken.
+STARTING = [
+    name
+    for name in FUNCTIONS
+    if name not in ("accept4", "connect", "recv", "send", "epoll_ctl", "epoll_wait")
+]
+
+
+@pytest.mark.parametrize("function", STARTING)
+def test_each_call_of_the_start_and_the_stop(relay, tmp_path, faults, function):
+    """It starts all the same, or says why not and exits with 1."""
+    setup = Setup([relay(smtp(b"two"))], workers=2, health="type = none")
+    conf = tmp_path / "smtplb.conf"
+    conf.write_text(setup.text())
+    error = FUNCTIONS[function][0]
+    number, failed = 0, True
+    while failed:
+        number += 1
+        faults.arm(function, error, number)
+        process = subprocess.Popen(
+            [*faults.prefix, PROGRAM, "run", "-c", conf], stderr=subprocess.PIPE, text=True
+        )
+        try:
+            end_or_stop(process)
+        except (AssertionError, subprocess.TimeoutExpired) as wrong:
+            raise AssertionError(f"call {number} of {function}: {error}") from wrong
+        finally:
+            process.kill()
+            process.communicate()
+        failed = faults.failed() > 0
+    print(f"{number - 1} calls of {function}")
+
+
+def end_or_stop(process):
+    """TERM may come at any moment of the start too."""
+    line, said = " ", ""
+    while line and "event=ready" not in line:
+        line = process.stderr.readline()
+        said = line or said
+    process.send_signal(signal.SIGTERM)
+    code = process.wait(DEADLINE)
+    assert code == 0 or (code == 1 and said.strip()), f"{code}: {said}"
