@@ -540,6 +540,8 @@ START_TEST(close_in_an_event)
 }
 END_TEST
 
+static const struct addr anywhere = {.family = ADDR_NONE};
+
 static struct endpoint
 endpoint_of(const struct sockaddr_in *sa)
 {
@@ -556,7 +558,7 @@ START_TEST(connect_and_talk)
 	set_up();
 	int listener = listening(&at);
 	struct endpoint to = endpoint_of(&at);
-	CALL(result = conn_connect(&fix.conn, &to));
+	CALL(result = conn_connect(&fix.conn, &to, &anywhere));
 	ck_assert_int_eq(result, 0);
 	ck_assert(conn_is_open(&fix.conn));
 	await("C");
@@ -579,7 +581,7 @@ START_TEST(connect_refused)
 	set_up();
 	close(listening(&at));
 	struct endpoint to = endpoint_of(&at);
-	CALL(result = conn_connect(&fix.conn, &to));
+	CALL(result = conn_connect(&fix.conn, &to, &anywhere));
 	if (result == 0) {
 		await("C");
 		ck_assert_int_eq(fix.error, ECONNREFUSED);
@@ -599,13 +601,13 @@ START_TEST(connect_abandoned)
 	set_up();
 	int listener = listening(&at);
 	struct endpoint to = endpoint_of(&at);
-	CALL(result = conn_connect(&fix.conn, &to));
+	CALL(result = conn_connect(&fix.conn, &to, &anywhere));
 	ck_assert_int_eq(result, 0);
 	CALL(conn_close(&fix.conn));
 	turn();
 	ck_assert_str_eq(fix.told, "");
 	conn_init(&fix.conn, &fix.io, &events);
-	CALL(result = conn_connect(&fix.conn, &to));
+	CALL(result = conn_connect(&fix.conn, &to, &anywhere));
 	ck_assert_int_eq(result, 0);
 	await("C");
 	close(listener);
