@@ -112,11 +112,12 @@ escape(char to[ESCAPE_MAX], uint8_t byte, const char *prefix)
 			return 2;
 		}
 	}
-	size_t len = strlen(prefix);
-	memcpy(to, prefix, len);
-	to[len] = hex[byte >> 4];
-	to[len + 1] = hex[byte & 0xF];
-	return len + 2;
+	size_t len = 0;
+	while (*prefix)
+		to[len++] = *prefix++;
+	to[len++] = hex[byte >> 4];
+	to[len++] = hex[byte & 0xF];
+	return len;
 }
 
 static void

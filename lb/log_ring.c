@@ -3,6 +3,7 @@
  */
 #include "lb/log_ring.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* How many of the len bytes from a place in the ring stand before its end. */
@@ -54,8 +55,10 @@ log_ring_peek(const struct log_ring *ring, struct log_record *record)
 void
 log_ring_pull(struct log_ring *ring, char *text)
 {
-	struct log_record record;
-	log_ring_peek(ring, &record);
+	struct log_record record = {.len = 0};
+	bool found = log_ring_peek(ring, &record);
+	assert(found);
+	(void)found;
 	if (text)
 		copy(ring, sizeof(record), text, record.len);
 	size_t len = sizeof(record) + record.len;

@@ -61,13 +61,14 @@ open_socket(struct log_syslog *syslog)
 static size_t
 write_head(char head[HEAD_MAX], enum log_level level)
 {
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	static const char months[][4] = {
+		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	time_t now = time(NULL);
 	struct tm local;
 	localtime_r(&now, &local);
 	int len = snprintf(head, HEAD_MAX,
-		"<%u>%.3s %2d %02d:%02d:%02d smtplb[%d]: ", FACILITY_MAIL | severities[level],
-		months + 3 * local.tm_mon, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec,
+		"<%u>%s %2d %02d:%02d:%02d smtplb[%d]: ", FACILITY_MAIL | severities[level],
+		months[local.tm_mon], local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec,
 		(int)getpid());
 	return (size_t)len;
 }
