@@ -121,6 +121,7 @@ static const struct prefix_row prefixes[] = {
 	{"fe80::1%eth0", NULL, "no zone"},
 	{"[::1", NULL, "not an IPv4 or IPv6 address"},
 	{"[::1]x", NULL, "not an IPv4 or IPv6 address"},
+	{"[10.0.0.]1", NULL, "not an IPv4 or IPv6 address"},
 	{"[::/32]/32", NULL, "a number from 0 to 128"},
 	{"[]", NULL, "not an IPv4 or IPv6 address"},
 	{"", NULL, "not an IPv4 or IPv6 address"},
