@@ -106,12 +106,13 @@ clear_host_bits(struct prefix *prefix)
 	memset(bytes + whole + 1, 0, sizeof(prefix->addr.bytes) - whole - 1);
 }
 
-/* Copies text without Postfix's brackets: "[A]", "[A]/LENGTH" or "[A/LENGTH]". */
+/* Copies text, or as much as there is room for, without Postfix's brackets: "[A]", "[A]/LENGTH" or
+ * "[A/LENGTH]". */
 static int
 strip_brackets(char *plain, size_t size, const char *text)
 {
 	const char *close = strchr(text, ']');
-	if (text[0] != '[' || !close || (close[1] && close[1] != '/') || strlen(text) >= size)
+	if (text[0] != '[' || !close || (close[1] && close[1] != '/'))
 		return -1;
 	snprintf(plain, size, "%.*s%s", (int)(close - text - 1), text + 1, close + 1);
 	return 0;

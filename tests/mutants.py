@@ -38,6 +38,7 @@ class Mutant:
     end: int
     instead: str
     line: int  # counted from 1
+    function: str  # "-" outside of one
     before: str  # the line as it stands, and as the mutant has it
     after: str
 
@@ -45,8 +46,8 @@ class Mutant:
         return source[: self.start] + self.instead + source[self.end :]
 
     def key(self):
-        """Names it for as long as its line stays the same."""
-        return f"{self.file} | {self.before} | {self.after}"
+        """Names it for as long as its line stays the same, wherever in its function that is."""
+        return f"{self.file} | {self.function} | {self.before} | {self.after}"
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,16 @@ class Generator:
         before = " ".join(self.source[first:last].split())
         after = " ".join((self.source[first:start] + instead + self.source[end:last]).split())
         line = self.source.count("\n", 0, start) + 1
+        function = self.function_at(start)
         if before != after:
             self.found[(start, end, instead)] = Mutant(
-                self.file, start, end, instead, line, before, after
+                self.file, start, end, instead, line, function, before, after
             )
+
+    def function_at(self, place):
+        names = re.findall(r"^(\w+)\(", self.source[:place], re.MULTILINE)
+        closed = self.source.rfind("\n}", 0, place) > self.source.rfind("\n{", 0, place)
+        return "-" if closed or not names else names[-1]
 
     def is_spaced(self, token):
         return self.source[token.start - 1] == " " and self.source[token.end] in " \n"

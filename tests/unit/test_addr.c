@@ -109,6 +109,10 @@ static const struct prefix_row prefixes[] = {
 	{"10.0.0.0/255.0.0.0", NULL, "netmasks are not taken; write 10.0.0.0/8"},
 	{"10.1.2.3/255.255.0.0", NULL, "netmasks are not taken; write 10.1.0.0/16"},
 	{"10.0.0.1/255.255.255.255", NULL, "netmasks are not taken; write 10.0.0.1/32"},
+	{"10.1.7.3/255.255.252.0", NULL, "netmasks are not taken; write 10.1.4.0/22"},
+	{"10.255.0.0/255.192.0.0", NULL, "netmasks are not taken; write 10.192.0.0/10"},
+	{"10.1.2.255/255.255.255.254", NULL, "netmasks are not taken; write 10.1.2.254/31"},
+	{"10.0.0.0/1.0.0.0", NULL, "write ADDRESS/LENGTH"},
 	{"10.0.0.0/0.255.255.255", NULL, "write ADDRESS/LENGTH"},
 	{"10.0.0.0/255.0.255.0", NULL, "write ADDRESS/LENGTH"},
 	{"10.0.0.1-10.0.0.9", NULL, "ranges are not taken"},
@@ -121,6 +125,7 @@ static const struct prefix_row prefixes[] = {
 	{"fe80::1%eth0", NULL, "no zone"},
 	{"[::1", NULL, "not an IPv4 or IPv6 address"},
 	{"[::1]x", NULL, "not an IPv4 or IPv6 address"},
+	{"[10.0.0.]1", NULL, "not an IPv4 or IPv6 address"},
 	{"[::/32]/32", NULL, "a number from 0 to 128"},
 	{"[]", NULL, "not an IPv4 or IPv6 address"},
 	{"", NULL, "not an IPv4 or IPv6 address"},
@@ -226,6 +231,7 @@ static const struct text_row endpoints[] = {
 	{"192.0.2.1:0", NULL},
 	{"192.0.2.1:65536", NULL},
 	{"192.0.2.1:999999", NULL},
+	{"192.0.2.1:1", "192.0.2.1:1"},
 	{"192.0.2.1:00025", "192.0.2.1:25"},
 	{"192.0.2.1:000025", NULL},
 	{"192.0.2.1:-1", NULL},
@@ -312,6 +318,26 @@ START_TEST(endpoint_of_no_ip)
 }
 END_TEST
 
+/* Nothing but family, address and port goes from one form to the other. */
+START_TEST(sockaddrs_without_padding)
+{
+	struct sockaddr_in in, expected = {.sin_family = AF_INET, .sin_port = htons(25)};
+	struct sockaddr_storage storage;
+	struct endpoint endpoint, wanted;
+	inet_pton(AF_INET, "192.0.2.1", &expected.sin_addr);
+	memset(&in, 0xff, sizeof(in));
+	in.sin_family = AF_INET;
+	in.sin_port = htons(25);
+	in.sin_addr = expected.sin_addr;
+	endpoint_from_sockaddr(&endpoint, (struct sockaddr *)&in);
+	ck_assert_int_eq(endpoint_parse(&wanted, "192.0.2.1:25"), 0);
+	ck_assert(endpoint_equal(&endpoint, &wanted));
+	memset(&storage, 0xff, sizeof(storage));
+	ck_assert_uint_eq(endpoint_to_sockaddr(&endpoint, &storage), sizeof(expected));
+	ck_assert_mem_eq(&storage, &expected, sizeof(expected));
+}
+END_TEST
+
 START_TEST(no_address)
 {
 	struct addr none = {.family = ADDR_NONE};
@@ -335,6 +361,7 @@ fill(TCase *cases)
 	tcase_add_test(cases, endpoint_of_a_mapped_peer);
 	tcase_add_test(cases, endpoint_of_no_ip);
 	tcase_add_test(cases, no_address);
+	tcase_add_test(cases, sockaddrs_without_padding);
 }
 
 UNIT_MAIN("addr", fill)
