@@ -14,7 +14,7 @@ HARDEN = -fstack-protector-strong -fstack-clash-protection -fPIE
 CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DSMTPLB_VERSION='"$(VERSION)"' $(VARIANT_CPPFLAGS) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 -g $(WARN) $(HARDEN) $(VARIANT_CFLAGS) $(CFLAGS) $(if $(WERROR),-Werror)
 LDFLAGS_ALL = -pie -Wl,-z,relro -Wl,-z,now $(VARIANT_LDFLAGS) $(LDFLAGS)
-LDLIBS = -lev -lconfuse -lm -pthread
+LDLIBS = -lev -lconfuse -lmaxminddb -lm -pthread
 
 # One build folder a variant; each sets its compiler and flags here and nowhere else.
 ifeq ($(VARIANT),release)
@@ -88,8 +88,8 @@ $(B)/obj/%.o: %.c Makefile
 
 # What must be installed, by what it is needed for. Postfix and nginx are not here: the lab unpacks
 # them below build/ and installs nothing (tests/peers).
-DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev python3
-DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist iproute2 util-linux apt dpkg
+DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev python3
+DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist mmdb-bin iproute2 util-linux apt dpkg
 DEPS_TOOLS = clang clang-format clang-tidy cppcheck libclang-rt-14-dev llvm
 
 deps: deps-build deps-test deps-tools ## install the Debian packages that everything below needs
