@@ -233,8 +233,8 @@ trial_read(struct trial *trial, void *buf, size_t len)
 static void
 await_end(struct trial *trial)
 {
-	char byte;
-	while (read_some(trial, &byte, 1) > 0)
+	char rest[4096];
+	while (read_some(trial, rest, sizeof(rest)) > 0)
 		;
 	if (trial->late)
 		kill(trial->pid, SIGKILL);
