@@ -70,7 +70,7 @@ warn_overruled(const struct search *search, const struct geo_rule *rule, bool wh
 		return;
 	struct prefix prefix = prefix_entry_prefix(overruled->first, overruled->family);
 	if (overruled->count > 1 || !whole)
-		snprintf(others, sizeof(others), ", nor for those of %zu other prefixes%s",
+		snprintf(others, sizeof(others), ", nor for those in %zu more like it%s",
 			overruled->count - 1, whole ? "" : " or more");
 	report_warning(report, files[rule->file], rule->line,
 		"deny %s does not hold for its addresses in %s, which %s:%u allows%s: a prefix "

@@ -1,6 +1,6 @@
 /*
  * From the database's search tree to a table: a walk over every node that an address can reach,
- * with each record decoded once. In a child process, which owns the memory until it ends.
+ * with each record decoded once. In a child process; all memory is freed at the end of the call.
  */
 #include "acl/mmdb.h"
 
@@ -40,6 +40,7 @@ struct step {
 struct reader {
 	enum geo_kind kind;
 	MMDB_s db;
+	bool opened;
 	unsigned bits; /* of an address in the tree */
 	struct geo_node *nodes;
 	uint8_t *heights; /* the longest way down from a node, itself counted */
@@ -278,6 +279,7 @@ open_database(struct reader *reader, const char *path)
 			reader, "is no MMDB database, or is broken (%s)", MMDB_strerror(status));
 	if (status != MMDB_SUCCESS)
 		return fail_broken(reader, MMDB_strerror(status));
+	reader->opened = true;
 	const MMDB_metadata_s *metadata = &reader->db.metadata;
 	if (metadata->ip_version != 4 && metadata->ip_version != 6)
 		return fail_broken(reader, "it is for neither IPv4 nor IPv6");
@@ -316,15 +318,9 @@ write_table(struct reader *reader, int out)
 	return 0;
 }
 
-int
-mmdb_write(enum geo_kind kind, const char *path, int out, char why[GEO_WHY_MAX])
+static int
+read_and_write(struct reader *reader, const char *path, int out)
 {
-	struct reader *reader = mem_new(1, sizeof(*reader));
-	reader->kind = kind;
-	reader->why = why;
-	reader->slot_count = SLOTS_FIRST;
-	reader->slots = mem_new(SLOTS_FIRST, sizeof(*reader->slots));
-	add_value(reader, GEO_NONE);
 	if (open_database(reader, path) < 0)
 		return -1;
 	reader->nodes = mem_new(reader->db.metadata.node_count, sizeof(*reader->nodes));
@@ -334,8 +330,29 @@ mmdb_write(enum geo_kind kind, const char *path, int out, char why[GEO_WHY_MAX])
 	if (!reader->found)
 		return fail(reader,
 			"has no %s in any record, its type is %.*s; name a database such as %s",
-			kind == GEO_COUNTRY ? "country.iso_code" : "autonomous_system_number",
+			reader->kind == GEO_COUNTRY ? "country.iso_code"
+						    : "autonomous_system_number",
 			TYPE_SHOWN, reader->db.metadata.database_type,
-			kind == GEO_COUNTRY ? "GeoLite2-Country" : "GeoLite2-ASN");
+			reader->kind == GEO_COUNTRY ? "GeoLite2-Country" : "GeoLite2-ASN");
 	return write_table(reader, out);
+}
+
+int
+mmdb_write(enum geo_kind kind, const char *path, int out, char why[GEO_WHY_MAX])
+{
+	struct reader reader = {
+		.kind = kind,
+		.why = why,
+		.slots = mem_new(SLOTS_FIRST, sizeof(*reader.slots)),
+		.slot_count = SLOTS_FIRST,
+	};
+	add_value(&reader, GEO_NONE);
+	int result = read_and_write(&reader, path, out);
+	if (reader.opened)
+		MMDB_close(&reader.db);
+	free(reader.nodes);
+	free(reader.heights);
+	free(reader.values);
+	free(reader.slots);
+	return result;
 }

@@ -2,7 +2,7 @@
  * Turns an MMDB database (MaxMind DB file format 2.0) into the table of geo.h by libmaxminddb.
  *
  * Broken files crash some versions of that library (Debian 12's 1.7.1 is one), so this is for a
- * child that may crash; see trial.h. Nothing is freed: the child ends.
+ * child that may crash; see trial.h. Out of memory aborts.
  */
 #ifndef ACL_MMDB_H
 #define ACL_MMDB_H

@@ -86,7 +86,7 @@ address_space(void)
 }
 
 static void
-lower(int resource, uint64_t value)
+lower(__rlimit_resource_t resource, uint64_t value)
 {
 	struct rlimit limit;
 	if (getrlimit(resource, &limit) < 0)
