@@ -126,20 +126,22 @@ geo_kind_name(enum geo_kind kind)
 	return "";
 }
 
+/* 0 for what is no letter. */
+static uint8_t
+capital(char c)
+{
+	if (c >= 'a' && c <= 'z')
+		return (uint8_t)c & 0xdf;
+	return c >= 'A' && c <= 'Z' ? (uint8_t)c : 0;
+}
+
 static int
 parse_country(const char *text, uint32_t *value, char why[GEO_WHY_MAX])
 {
-	uint32_t code = 0;
-	size_t i = 0;
-	for (; text[i] && i <= COUNTRY_LEN; i++) {
-		char letter =
-			text[i] >= 'a' && text[i] <= 'z' ? (char)(text[i] - 'a' + 'A') : text[i];
-		if (letter < 'A' || letter > 'Z')
-			break;
-		code = code << 8 | (uint8_t)letter;
-	}
-	if (i == COUNTRY_LEN && !text[i]) {
-		*value = code;
+	uint8_t first = capital(text[0]);
+	uint8_t second = first ? capital(text[1]) : 0;
+	if (second && !text[COUNTRY_LEN]) {
+		*value = (uint32_t)first << 8 | second;
 		return 0;
 	}
 	snprintf(why, GEO_WHY_MAX,
