@@ -14,7 +14,7 @@ HARDEN = -fstack-protector-strong -fstack-clash-protection -fPIE
 CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DSMTPLB_VERSION='"$(VERSION)"' $(VARIANT_CPPFLAGS) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 -g $(WARN) $(HARDEN) $(VARIANT_CFLAGS) $(CFLAGS) $(if $(WERROR),-Werror)
 LDFLAGS_ALL = -pie -Wl,-z,relro -Wl,-z,now $(VARIANT_LDFLAGS) $(LDFLAGS)
-LDLIBS = -lev -lconfuse -lm -pthread
+LDLIBS = -lev -lconfuse -lmaxminddb -lm -pthread
 
 # One build folder a variant; each sets its compiler and flags here and nowhere else.
 ifeq ($(VARIANT),release)
@@ -61,7 +61,7 @@ FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@; )# V=1 shows the commands themselves
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all deps deps-build deps-test deps-bench deps-tools demo run test unit system lab lint format \
+.PHONY: all deps deps-build deps-test deps-tools demo run test unit system lab lint format \
 	fuzz asan tsan coverage mutation bench install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -96,17 +96,15 @@ $(B)/obj/%.o: %.c Makefile
 
 # What must be installed, by what it is needed for. Postfix and nginx are not here: the lab unpacks
 # them below build/ and installs nothing (tests/peers).
-DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev python3
-DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist iproute2 util-linux apt dpkg
-DEPS_BENCH = libmaxminddb-dev
+DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev python3
+DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist mmdb-bin iproute2 util-linux apt dpkg
 DEPS_TOOLS = clang clang-format clang-tidy cppcheck libclang-rt-14-dev llvm
 
-deps: deps-build deps-test deps-bench deps-tools ## install the Debian packages that everything below needs
+deps: deps-build deps-test deps-tools ## install the Debian packages that everything below needs
 
-deps-build deps-test deps-bench deps-tools:
+deps-build deps-test deps-tools:
 	@tests/deps $(DEPS_BUILD) \
 		$(if $(filter-out deps-build,$@),$(DEPS_TEST)) \
-		$(if $(filter deps-bench deps-tools,$@),$(DEPS_BENCH)) \
 		$(if $(filter deps-tools,$@),$(DEPS_TOOLS))
 
 demo: all ## send mail through two relays, kill one on the way, show that none was lost
@@ -173,7 +171,7 @@ lint: deps-tools ## clang-format, clang-tidy, cppcheck, include direction
 format: ## let clang-format rewrite the C sources
 	clang-format -i $(SOURCES) $(HEADERS)
 
-bench: all deps-bench ## beside HAProxy and nginx: CPU a session, the cost of slow ones; a million prefixes
+bench: all ## beside HAProxy and nginx: CPU a session, the cost of slow ones; a million prefixes
 	@$(MAKE) $(B)/acl_bench
 	@bench/run
 	@bench/slow

@@ -6,6 +6,8 @@
 #include "acl/acl.h"
 
 #include "acl/first_match.h"
+#include "acl/geo_doubts.h"
+#include "acl/geo_rules.h"
 #include "acl/list.h"
 #include "acl/mem.h"
 #include "acl/mynetworks.h"
@@ -24,7 +26,9 @@ struct acl {
 	bool sealed;
 	bool refused; /* an item was: what is missing then is no news */
 	struct prefix_table table;
-	char **files; /* a rule holds the index */
+	struct geo_rules geo_rules[GEO_KINDS];
+	const struct geo *geo[GEO_KINDS]; /* NULL where no rule needs it */
+	char **files;                     /* a rule holds the index */
 	size_t file_count;
 	size_t file_capacity;
 	struct sources *sources; /* until the seal; may be NULL */
@@ -46,6 +50,8 @@ acl_free(struct acl *acl)
 	if (!acl)
 		return;
 	prefix_table_fini(&acl->table);
+	for (size_t i = 0; i < GEO_KINDS; i++)
+		geo_rules_fini(&acl->geo_rules[i]);
 	for (size_t i = 0; i < acl->file_count; i++)
 		free(acl->files[i]);
 	free(acl->files);
@@ -83,8 +89,19 @@ void
 acl_add(struct acl *acl, const struct acl_rule *rule)
 {
 	assert(!acl->sealed);
-	prefix_table_add(&acl->table, &rule->prefix, rule->action == ACL_ALLOW,
-		file_number(acl, rule->file), rule->line);
+	bool allow = rule->action == ACL_ALLOW;
+	uint32_t file = file_number(acl, rule->file);
+	switch (rule->kind) {
+	case RULE_PREFIX:
+		prefix_table_add(&acl->table, &rule->prefix, allow, file, rule->line);
+		break;
+	case RULE_ASN:
+		geo_rules_add(&acl->geo_rules[GEO_ASN], rule->value, allow, file, rule->line);
+		break;
+	case RULE_COUNTRY:
+		geo_rules_add(&acl->geo_rules[GEO_COUNTRY], rule->value, allow, file, rule->line);
+		break;
+	}
 }
 
 static void
@@ -136,21 +153,34 @@ add_prefix(struct acl *acl, enum acl_action action, const char *item, const char
 		acl_add(acl, &rule);
 }
 
-static void
-refuse_scheme(const char *item, size_t len, const char *file, unsigned line, struct report *report)
+static enum rule_kind
+rule_kind_of(enum geo_kind kind)
 {
-	static const char *const later[] = {"country", "asn"};
-	for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++) {
-		if (strlen(later[i]) != len || strncmp(item, later[i], len) != 0)
-			continue;
-		report_error(report, file, line,
-			"%.60s: %s: rules are not available in this version; use prefixes or "
-			"file:PATH",
-			item, later[i]);
-		return;
+	return kind == GEO_ASN ? RULE_ASN : RULE_COUNTRY;
+}
+
+static bool
+is_geo(const char *item, size_t scheme, enum geo_kind *kind)
+{
+	for (*kind = GEO_ASN; *kind < GEO_KINDS; ++*kind) {
+		const char *name = geo_kind_name(*kind);
+		if (strncmp(item, name, scheme) == 0 && !name[scheme])
+			return true;
 	}
-	report_error(report, file, line,
-		"%.60s: no such kind of rule; use a prefix, file:PATH or cidr:PATH", item);
+	return false;
+}
+
+static void
+add_geo(struct acl *acl, enum acl_action action, enum geo_kind kind, const char *item,
+	const char *file, unsigned line, struct report *report)
+{
+	struct acl_rule rule = {
+		.action = action, .kind = rule_kind_of(kind), .file = file, .line = line};
+	char why[GEO_WHY_MAX];
+	if (geo_parse(kind, strchr(item, ':') + 1, &rule.value, why) < 0)
+		report_error(report, file, line, "%.60s: %s", item, why);
+	else
+		acl_add(acl, &rule);
 }
 
 void
@@ -160,18 +190,56 @@ acl_add_item(struct acl *acl, enum acl_action action, const char *item, const ch
 	size_t errors = report->errors;
 	struct prefix_mark mark = prefix_table_mark(&acl->table);
 	size_t scheme = mynetworks_scheme_len(item);
+	enum geo_kind kind;
 	if (!scheme)
 		add_prefix(acl, action, item, file, line, report);
 	else if (scheme == 4 && strncmp(item, "file", scheme) == 0)
 		add_list(acl, LIST_MYNETWORKS, action, item + scheme + 1, file, line, report);
 	else if (scheme == 4 && strncmp(item, "cidr", scheme) == 0)
 		add_list(acl, LIST_CIDR, action, item + scheme + 1, file, line, report);
+	else if (is_geo(item, scheme, &kind))
+		add_geo(acl, action, kind, item, file, line, report);
 	else
-		refuse_scheme(item, scheme, file, line, report);
+		report_error(report, file, line,
+			"%.60s: no such kind of rule; use a prefix, file:PATH, cidr:PATH, "
+			"country:CODE or asn:NUMBER",
+			item);
 	if (report->errors != errors) {
 		acl->refused = true;
 		prefix_table_rewind(&acl->table, mark);
 	}
+}
+
+static struct acl_rule
+geo_rule_out(const struct acl *acl, enum geo_kind kind, const struct geo_rule *rule)
+{
+	return (struct acl_rule){
+		.action = rule->allow ? ACL_ALLOW : ACL_DENY,
+		.kind = rule_kind_of(kind),
+		.value = rule->value,
+		.file = acl->files[rule->file],
+		.line = rule->line,
+	};
+}
+
+bool
+acl_needs_geo(const struct acl *acl, enum geo_kind kind, struct acl_rule *rule)
+{
+	const struct geo_rules *rules = &acl->geo_rules[kind];
+	const struct geo_rule *first = rules->rules;
+	for (size_t i = 1; i < rules->count; i++)
+		if (rules->rules[i].order < first->order)
+			first = &rules->rules[i];
+	if (rules->count)
+		*rule = geo_rule_out(acl, kind, first);
+	return rules->count > 0;
+}
+
+void
+acl_use_geo(struct acl *acl, const struct geo *geo)
+{
+	assert(!acl->sealed);
+	acl->geo[geo->kind] = geo;
 }
 
 static void
@@ -192,7 +260,10 @@ static void
 guard(const struct acl *acl, struct report *report)
 {
 	const struct prefix_table *table = &acl->table;
-	if (!acl->refused && table->v4.allows + table->v6.allows == 0)
+	bool allows = table->v4.allows + table->v6.allows > 0;
+	for (size_t i = 0; i < GEO_KINDS; i++)
+		allows |= acl->geo_rules[i].allows;
+	if (!acl->refused && !allows)
 		report_error(report, acl->file, acl->line,
 			"acl %s has no allow rule, so nobody gets in; add one, or say open = yes "
 			"to let in all that is not denied",
@@ -207,10 +278,16 @@ acl_seal(struct acl *acl, struct report *report)
 	assert(!acl->sealed);
 	size_t errors = report->errors;
 	prefix_table_seal(&acl->table);
+	for (size_t i = 0; i < GEO_KINDS; i++)
+		geo_rules_seal(&acl->geo_rules[i]);
 	acl->sealed = true;
 	acl->sources = NULL;
 	if (!acl->open)
 		guard(acl, report);
+	for (size_t i = 0; i < GEO_KINDS; i++)
+		if (acl->geo[i])
+			geo_doubts_warn(
+				&acl->table, &acl->geo_rules[i], acl->geo[i], acl->files, report);
 	return acl->refused || report->errors != errors ? -1 : 0;
 }
 
@@ -221,35 +298,76 @@ acl_count(const struct acl *acl)
 	return acl->table.v4.count + acl->table.v6.count;
 }
 
+static struct acl_rule
+prefix_rule_out(const struct acl *acl, enum addr_family family, const struct prefix_entry *entry)
+{
+	return (struct acl_rule){
+		.action = entry->allow ? ACL_ALLOW : ACL_DENY,
+		.prefix = prefix_entry_prefix(entry, family),
+		.file = acl->files[entry->file],
+		.line = entry->line,
+	};
+}
+
+static const struct geo_rule *
+find_geo_rule(const struct acl *acl, enum geo_kind kind, const struct addr *source)
+{
+	if (!acl->geo[kind] || acl->geo_rules[kind].count == 0)
+		return NULL;
+	return geo_rules_find(&acl->geo_rules[kind], geo_find(acl->geo[kind], source));
+}
+
+static bool
+find_rule(const struct acl *acl, const struct addr *source, struct acl_rule *rule)
+{
+	const struct prefix_entry *entry = prefix_table_find(&acl->table, source);
+	if (entry) {
+		*rule = prefix_rule_out(acl, source->family, entry);
+		return true;
+	}
+	for (enum geo_kind kind = GEO_ASN; kind < GEO_KINDS; kind++) {
+		const struct geo_rule *found = find_geo_rule(acl, kind, source);
+		if (!found)
+			continue;
+		*rule = geo_rule_out(acl, kind, found);
+		return true;
+	}
+	return false;
+}
+
 struct verdict
 acl_decide(const struct acl *acl, const struct addr *source)
 {
 	assert(acl->sealed);
-	const struct prefix_entry *entry = prefix_table_find(&acl->table, source);
-	if (!entry)
-		return (struct verdict){.allowed = acl->open};
-	return (struct verdict){
-		.allowed = entry->allow,
-		.matched = true,
-		.rule =
-			{
-				.action = entry->allow ? ACL_ALLOW : ACL_DENY,
-				.prefix = prefix_entry_prefix(entry, source->family),
-				.file = acl->files[entry->file],
-				.line = entry->line,
-			},
-	};
+	struct verdict verdict = {.allowed = acl->open};
+	verdict.matched = find_rule(acl, source, &verdict.rule);
+	if (verdict.matched)
+		verdict.allowed = verdict.rule.action == ACL_ALLOW;
+	return verdict;
+}
+
+const char *
+acl_rule_format(const struct acl_rule *rule, char buf[RULE_TEXT_MAX])
+{
+	switch (rule->kind) {
+	case RULE_PREFIX:
+		return prefix_format(&rule->prefix, buf);
+	case RULE_ASN:
+		return geo_format(GEO_ASN, rule->value, buf);
+	case RULE_COUNTRY:
+		return geo_format(GEO_COUNTRY, rule->value, buf);
+	}
+	return "";
 }
 
 const char *
 verdict_format(const struct verdict *verdict, char *buf, size_t size)
 {
 	const struct acl_rule *rule = &verdict->rule;
-	char prefix[PREFIX_TEXT_MAX];
+	char text[RULE_TEXT_MAX];
 	if (verdict->matched)
 		snprintf(buf, size, "%s:%u %s %s", rule->file, rule->line,
-			rule->action == ACL_ALLOW ? "allow" : "deny",
-			prefix_format(&rule->prefix, prefix));
+			rule->action == ACL_ALLOW ? "allow" : "deny", acl_rule_format(rule, text));
 	else
 		snprintf(buf, size, "default");
 	return buf;

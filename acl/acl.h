@@ -4,13 +4,15 @@
  * Built by one thread (add rules, then acl_seal), immutable from then on: any number of threads may
  * ask for verdicts without a lock.
  *
- * The most specific rule decides: the longest prefix that contains the address; on a tie, deny.
+ * The most specific rule decides: the longest prefix that contains the address; where there is
+ * none, the rule for the number of its network, then the one for its country; on a tie, deny.
  * Without a matching rule the answer is deny, or allow where the block says `open = yes`.
  */
 #ifndef ACL_ACL_H
 #define ACL_ACL_H
 
 #include "acl/addr.h"
+#include "acl/geo.h"
 #include "acl/report.h"
 #include "acl/sources.h"
 
@@ -24,12 +26,21 @@ enum acl_action {
 	ACL_ALLOW,
 };
 
+/* In the order in which they decide. */
+enum rule_kind {
+	RULE_PREFIX,
+	RULE_ASN,
+	RULE_COUNTRY,
+};
+
 /* The rule that decided, copied out; valid as long as the acl. */
 struct acl_rule {
 	enum acl_action action;
-	struct prefix prefix;
-	const char *file; /* where the rule stands */
-	unsigned line;    /* counted from 1 */
+	enum rule_kind kind;
+	struct prefix prefix; /* of a RULE_PREFIX */
+	uint32_t value;       /* of the others, as geo.h has it */
+	const char *file;     /* where the rule stands */
+	unsigned line;        /* counted from 1 */
 };
 
 struct verdict {
@@ -51,15 +62,23 @@ void acl_record(struct acl *acl, struct sources *sources);
 void acl_add(struct acl *acl, const struct acl_rule *rule);
 
 /* Adds one item of an `allow` or `deny` list as it stands in the configuration at file:line: a
- * prefix, or `file:PATH` or `cidr:PATH`, whose entries are added with their own file and line (a
- * relative PATH is taken from the working directory). Problems go to the report; nothing of a bad
- * list is added. */
+ * prefix, `country:CODE`, `asn:NUMBER`, or `file:PATH` or `cidr:PATH`, whose entries are added with
+ * their own file and line (a relative PATH is taken from the working directory). Problems go to the
+ * report; nothing of a bad list is added. */
 void acl_add_item(struct acl *acl, enum acl_action action, const char *item, const char *file,
 	unsigned line, struct report *report);
 
+/* The first rule by country or network number, where there is one: it needs a database. */
+bool acl_needs_geo(const struct acl *acl, enum geo_kind kind, struct acl_rule *rule);
+
+/* Before the seal: what rules of the database's kind go by. It is not owned, and has to outlive the
+ * acl. Without it such rules hold for nobody. */
+void acl_use_geo(struct acl *acl, const struct geo *geo);
+
 /* Sorts and closes the set. An error in the report when there is no allow rule, or when the allow
  * rules together let every IPv4 or every IPv6 address in, halves and files included (minus nothing:
- * a deny does not make such an allow safe), unless open. Returns 0, or -1 when there was such an
+ * a deny does not make such an allow safe), unless open. Warnings about rules by country or network
+ * number that can't do what they seem to; see geo_doubts.h. Returns 0, or -1 when there was such an
  * error or an item was refused before: the set is not to be used then. */
 int acl_seal(struct acl *acl, struct report *report);
 
@@ -67,6 +86,12 @@ int acl_seal(struct acl *acl, struct report *report);
 size_t acl_count(const struct acl *acl);
 
 struct verdict acl_decide(const struct acl *acl, const struct addr *source);
+
+/* A rule as it stands in a list: "203.0.113.0/24", "asn:64500" or "country:JP". Returns buf. */
+enum {
+	RULE_TEXT_MAX = PREFIX_TEXT_MAX,
+};
+const char *acl_rule_format(const struct acl_rule *rule, char buf[RULE_TEXT_MAX]);
 
 /* "FILE:LINE allow 203.0.113.0/24", or "default". Returns buf; cut to size. */
 const char *verdict_format(const struct verdict *verdict, char *buf, size_t size);

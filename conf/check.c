@@ -59,9 +59,14 @@ check_acls(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 		struct acl *acl = check_acl(load,
 			cfg_getnsec(top, "acl", (unsigned)snapshot->acl_count), &snapshot->sources);
 		snapshot->acls[snapshot->acl_count] = acl;
-		if (load->whole)
-			acl_seal(acl, load->report);
 	}
+}
+
+static void
+seal_acls(const struct load *load, struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->acl_count && load->whole; i++)
+		acl_seal(snapshot->acls[i], load->report);
 }
 
 static void
@@ -132,6 +137,8 @@ check_all(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 {
 	check_top(load, top, snapshot);
 	check_acls(load, top, snapshot);
+	check_geoip(load, top, snapshot);
+	seal_acls(load, snapshot);
 	check_pools(load, top, snapshot);
 	check_listeners(load, top, snapshot);
 }

@@ -16,6 +16,7 @@ void check_all(const struct load *load, cfg_t *top, struct snapshot *snapshot);
 
 /* The parts, each in a file of its own. */
 void check_top(const struct load *load, cfg_t *top, struct snapshot *snapshot);
+void check_geoip(const struct load *load, cfg_t *top, struct snapshot *snapshot);
 void check_pool(const struct load *load, cfg_t *section, struct pool_conf *pool);
 void check_health(const struct load *load, cfg_t *section, struct check_conf *check);
 void check_listener(const struct load *load, cfg_t *section, const struct snapshot *snapshot,

@@ -1,5 +1,5 @@
 /*
- * The top level's keys, and the sections log, admin and geoip; see check.h.
+ * The top level's keys, and the sections log and admin; see check.h.
  */
 #include "conf/check.h"
 #include "acl/mem.h"
@@ -124,17 +124,6 @@ check_admin(const struct load *load, cfg_t *admin)
 		warn_admin(load, &listen);
 }
 
-static void
-check_geoip(const struct load *load, cfg_t *geoip, struct snapshot *snapshot)
-{
-	struct value country = value_get(geoip, "country");
-	check_path(load, &country);
-	struct value asn = value_get(geoip, "asn");
-	check_path(load, &asn);
-	snapshot->geoip_country = mem_text(country.text);
-	snapshot->geoip_asn = mem_text(asn.text);
-}
-
 void
 check_top(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 {
@@ -163,5 +152,4 @@ check_top(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 	value_choice(load, &sandbox, sandboxes);
 	check_log(load, cfg_getsec(top, "log"), snapshot);
 	check_admin(load, cfg_getsec(top, "admin"));
-	check_geoip(load, cfg_getsec(top, "geoip"), snapshot);
 }

@@ -38,10 +38,10 @@ snapshot_free(struct snapshot *snapshot)
 		pool_fini(&snapshot->pools[i]);
 	for (size_t i = 0; i < snapshot->acl_count; i++)
 		acl_free(snapshot->acls[i]);
+	for (size_t i = 0; i < GEO_KINDS; i++)
+		geo_free(snapshot->geo[i]);
 	sources_fini(&snapshot->sources);
 	free(snapshot->text);
-	free(snapshot->geoip_asn);
-	free(snapshot->geoip_country);
 	free(snapshot->listeners);
 	free(snapshot->pools);
 	free(snapshot->acls);

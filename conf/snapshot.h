@@ -10,6 +10,7 @@
 
 #include "acl/acl.h"
 #include "acl/addr.h"
+#include "acl/geo.h"
 #include "acl/report.h"
 #include "acl/sources.h"
 
@@ -138,8 +139,7 @@ struct snapshot {
 	enum log_target log_target;
 	enum log_format log_format;
 	enum log_level log_level;
-	char *geoip_country; /* paths of databases; "" = none */
-	char *geoip_asn;
+	struct geo *geo[GEO_KINDS]; /* NULL where no rule needs it */
 	struct acl **acls;
 	size_t acl_count;
 	struct pool_conf *pools;

@@ -2,6 +2,7 @@
  * The command line: finds the command and its options, and calls the room that does it.
  */
 #include "acl/acl.h"
+#include "acl/mmdb.h"
 #include "conf/snapshot.h"
 #include "lb/daemon.h"
 #include "lb/descriptors.h"
@@ -81,8 +82,9 @@ static int
 command_version(const struct options *options)
 {
 	(void)options;
-	printf("smtplb %s\nengines: libev\nlibev %d.%d\nlibconfuse %s\n", SMTPLB_VERSION,
-		ev_version_major(), ev_version_minor(), confuse_version);
+	printf("smtplb %s\nengines: libev\nlibev %d.%d\nlibconfuse %s\nlibmaxminddb %s\n",
+		SMTPLB_VERSION, ev_version_major(), ev_version_minor(), confuse_version,
+		mmdb_version());
 	return EXIT_SUCCESS;
 }
 

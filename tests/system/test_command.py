@@ -100,6 +100,7 @@ def test_version():
     assert "engines: libev" in others
     assert any(line.startswith("libev ") for line in others)
     assert any(line.startswith("libconfuse ") for line in others)
+    assert any(line.startswith("libmaxminddb ") for line in others)
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,26 @@ says_open(FILE *file)
 	return open;
 }
 
+/* "country PATH" or "asn PATH"; false when it is neither. */
+static bool
+read_geo(struct acl *acl, const char *text, struct geo *geo[GEO_KINDS])
+{
+	for (enum geo_kind kind = GEO_ASN; kind < GEO_KINDS; kind++) {
+		const char *word = geo_kind_name(kind);
+		size_t len = strlen(word);
+		char why[GEO_WHY_MAX] = "";
+		if (strncmp(text, word, len) != 0 || text[len] != ' ')
+			continue;
+		geo[kind] = geo_load(kind, text + len + 1, NULL, why);
+		ck_assert_msg(geo[kind], "%s: %s", text, why);
+		acl_use_geo(acl, geo[kind]);
+		return true;
+	}
+	return false;
+}
+
 static struct acl *
-load_rules(const char *name, struct report *report)
+load_rules(const char *name, struct geo *geo[GEO_KINDS], struct report *report)
 {
 	char file_name[128];
 	char text[LINE_MAX_BYTES];
@@ -66,7 +84,7 @@ load_rules(const char *name, struct report *report)
 			acl_add_item(acl, ACL_ALLOW, text + 6, file_name, line, report);
 		else if (strncmp(text, "deny ", 5) == 0)
 			acl_add_item(acl, ACL_DENY, text + 5, file_name, line, report);
-		else
+		else if (!read_geo(acl, text, geo))
 			ck_assert_msg(strcmp(text, "open") == 0, "%s:%u", file_name, line);
 	}
 	fclose(file);
@@ -94,17 +112,18 @@ expect_verdicts(const char *name, const struct acl *acl, FILE *file)
 	ck_assert_uint_gt(line, 0);
 }
 
-/* The report says what stands in the file, and nothing else. */
+/* The report says what stands in the file, NULL for nothing, and nothing else. */
 static void
 expect_report(const char *name, const struct report *report, FILE *file)
 {
 	char text[LINE_MAX_BYTES];
 	unsigned line = 0;
 	size_t count = 0;
-	while (next_line(file, text, &line)) {
-		ck_assert_msg(count < report->count, "%s:%u: not said: %s", name, line, text);
+	while (file && next_line(file, text, &line)) {
+		ck_assert_msg(count < report->count, "%s, report, line %u: not said", name, line);
 		const char *said = report->entries[count++].text;
-		ck_assert_msg(strstr(said, text) == said, "%s:%u: %s", name, line, said);
+		ck_assert_msg(
+			strstr(said, text) == said, "%s, report, line %u: %s", name, line, said);
 	}
 	ck_assert_msg(count == report->count, "%s: %s", name, report->entries[count].text);
 }
@@ -113,28 +132,25 @@ static void
 run_case(const char *name)
 {
 	struct report report;
+	struct geo *geo[GEO_KINDS] = {NULL};
 	report_init(&report);
-	struct acl *acl = load_rules(name, &report);
+	struct acl *acl = load_rules(name, geo, &report);
 	int sealed = acl_seal(acl, &report);
 	FILE *verdicts = open_data(name, ".verdicts");
 	FILE *errors = open_data(name, ".errors");
-	ck_assert_msg(!verdicts != !errors, "%s: .verdicts or .errors, one of them", name);
 	FILE *warnings = open_data(name, ".warnings");
-	if (verdicts) {
-		ck_assert_msg(sealed == 0 && (warnings || report.count == 0), "%s: %s", name,
-			report.count ? report.entries[0].text : "");
+	ck_assert_msg(!verdicts != !errors, "%s: .verdicts or .errors, one of them", name);
+	expect_report(name, &report, errors ? errors : warnings);
+	ck_assert_int_eq(sealed, errors ? -1 : 0);
+	if (verdicts)
 		expect_verdicts(name, acl, verdicts);
-		fclose(verdicts);
-	} else {
-		ck_assert_int_eq(sealed, -1);
-		expect_report(name, &report, errors);
-		fclose(errors);
-	}
-	if (warnings) {
-		expect_report(name, &report, warnings);
-		fclose(warnings);
-	}
+	FILE *files[] = {verdicts, errors, warnings};
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+		if (files[i])
+			fclose(files[i]);
 	acl_free(acl);
+	for (size_t i = 0; i < GEO_KINDS; i++)
+		geo_free(geo[i]);
 	report_fini(&report);
 }
 

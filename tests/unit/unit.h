@@ -7,6 +7,13 @@
 #include <check.h>
 #include <stdlib.h>
 
+/* Whether a sanitizer is at work. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define UNIT_SANITIZED 1
+#endif
+#endif
+
 /* A main that runs the suite made of the one TCase that `fill` adds its tests to. */
 #define UNIT_MAIN(name, fill)                                \
 	int main(void)                                       \
