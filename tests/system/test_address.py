@@ -157,7 +157,9 @@ def test_address_that_comes_later_is_listened_on(start, relay, space, host, bind
     event = balancer.wait("config", action="warning")
     assert f"no interface of this machine has the address {host} yet" in event["detail"]
     assert not balancer.find("config", action="refused")
-    space.run("ip", "addr", "add", f"{host}/{128 if ':' in host else 32}", "dev", "lo")
+    # Without nodad an IPv6 address is not to be used for a moment.
+    prefix, options = (f"{host}/128", ["nodad"]) if ":" in host else (f"{host}/32", [])
+    space.run("ip", "addr", "add", prefix, "dev", "lo", *options)
     for _ in range(4):
         with space.entered():
             client = connect((host, setup.port))

@@ -156,6 +156,7 @@ START_TEST(test_first_come_first_served)
 	/* Neither who comes now nor who is called by mistake goes before. */
 	ck_assert_int_eq(user_pick(&late), PICK_NONE_FREE);
 	ck_assert_int_eq(user_pick(&waiters[1]), PICK_NONE_FREE);
+	ck_assert_int_eq(user_pick(&waiters[2]), PICK_NONE_FREE);
 	ck_assert_int_eq(user_gets(&waiters[0]), 0);
 	/* One that leaves gives way. */
 	user_leaves(&waiters[1]);
