@@ -16,6 +16,7 @@
 
 enum {
 	STOP_MS = 1000, /* for a header that was on its way when the worker stopped */
+	LEAVE_MS = 100, /* for a check that only connects */
 };
 
 bool
@@ -61,21 +62,48 @@ renew_view(struct session *session)
 	return proxy_in_is_due(session) ? 0 : -1;
 }
 
-/* The header has come. */
 static void
-begin(struct session *session)
+on_left(struct conn *conn)
+{
+	struct session *session = session_of_client(conn);
+	session_decide(session, RESULT_CLIENT_LOST, END_CLIENT);
+	session_close(session);
+}
+
+static const struct conn_events checking_client_events = {
+	.left = on_left,
+};
+
+/* Takes over what was announced. Returns whether that was the connection itself: by LOCAL and its
+ * like, or by its own addresses, as version 1 has it. */
+static bool
+take_header(struct session *session)
 {
 	const struct proxy_reader *reader = session->header;
-	if (renew_view(session) < 0) {
-		fail(session, "its source is no longer trusted", END_BALANCER);
-		return;
-	}
+	bool is_own = !reader->announced || endpoint_equal(&reader->source, &session->source);
 	if (reader->announced) {
 		session->source = reader->source;
 		session->destination = reader->destination;
 	}
 	proxy_in_abandon(session);
-	session_screen(session);
+	return is_own;
+}
+
+/* The header has come. */
+static void
+begin(struct session *session)
+{
+	if (renew_view(session) < 0) {
+		fail(session, "its source is no longer trusted", END_BALANCER);
+		return;
+	}
+	if (take_header(session) && !session->client.has_early_data) {
+		session->client.events = &checking_client_events;
+		session_set_deadline(session, LEAVE_MS);
+		conn_await_leave(&session->client);
+	} else {
+		session_screen(session);
+	}
 }
 
 static void
@@ -136,7 +164,10 @@ proxy_in_enter(struct session *session)
 void
 proxy_in_timeout(struct session *session)
 {
-	fail(session, "no complete header in time", END_BALANCER);
+	if (session->header)
+		fail(session, "no complete header in time", END_BALANCER);
+	else
+		session_screen(session);
 }
 
 void

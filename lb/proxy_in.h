@@ -6,6 +6,9 @@
  * The one who waits counts among max_sessions and has proxy_timeout. A header that is malformed,
  * cut short or late ends the session without a reply. What stands behind the header is the client's
  * and goes back to the conn unread.
+ *
+ * A source that announces itself is checking our health, and many a check only connects, which must
+ * not cost a relay a connection: it has a moment to leave before it is taken for a client.
  */
 #ifndef LB_PROXY_IN_H
 #define LB_PROXY_IN_H
@@ -21,7 +24,7 @@ bool proxy_in_is_due(const struct session *session);
  * and destination, under the configuration in force then. */
 void proxy_in_enter(struct session *session);
 
-/* Its deadline passed. */
+/* Its deadline passed, in PHASE_RECV_PROXY. */
 void proxy_in_timeout(struct session *session);
 
 /* The worker stops: a header that is not here in a moment does not count any more. */

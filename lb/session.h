@@ -31,7 +31,7 @@ struct worker;
 
 enum phase {
 	PHASE_SCREEN,
-	PHASE_RECV_PROXY, /* the PROXY header of a source in front of us */
+	PHASE_RECV_PROXY, /* the PROXY header of a source in front of us, or its leave */
 	PHASE_QUEUE,      /* a backend that is up and has room */
 	PHASE_PAUSE,      /* the next round of attempts */
 	PHASE_CONNECT,    /* the backend's connection */
@@ -73,7 +73,7 @@ struct session {
 	enum session_end end;
 	struct conn client;
 	struct conn backend;
-	struct proxy_reader *header; /* in PHASE_RECV_PROXY */
+	struct proxy_reader *header; /* in PHASE_RECV_PROXY, until it has come */
 	struct gate *gate;           /* until the gate opens */
 	struct backend *relay;       /* the backend that is used, or tried */
 	struct endpoint relay_endpoint;

@@ -157,6 +157,19 @@ def run(*arguments, **options):
     )
 
 
+@contextlib.contextmanager
+def stopped(balancer):
+    """While the block runs the balancer sees nothing: what is sent is with its kernel, and what
+    comes behind it (a RST!) is there too when it wakes up."""
+    balancer.signal(signal.SIGSTOP)
+    try:
+        status = Path(f"/proc/{balancer.pid}/status")
+        eventually(lambda: "\nState:\tT" in status.read_text())
+        yield
+    finally:
+        balancer.signal(signal.SIGCONT)
+
+
 class Setup:
     """A configuration in the making: one pool, one listener, what a test needs changed. Options of
     `pool`, `health` and `listener` are given as they stand in the file."""

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import random
 import select
-import signal
 import socket
 import struct
 import termios
@@ -14,7 +13,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from balancer import Setup
+from balancer import Setup, stopped
 from peers import DEADLINE, Conn, connect, eventually, smtp
 
 GREETING = b"220 here\r\n"
@@ -113,19 +112,6 @@ def read_pieces(conn, size):
 def wait_until_taken(conn):
     """Until the other side's kernel has acknowledged all that was sent."""
     eventually(lambda: fcntl.ioctl(conn.sock, termios.TIOCOUTQ, bytes(4)) == bytes(4))
-
-
-@contextlib.contextmanager
-def stopped(balancer):
-    """While the block runs the balancer sees nothing: what is sent is with its kernel, and what
-    comes behind it (a RST!) is there too when it wakes up."""
-    balancer.signal(signal.SIGSTOP)
-    try:
-        status = Path(f"/proc/{balancer.pid}/status")
-        eventually(lambda: "\nState:\tT" in status.read_text())
-        yield
-    finally:
-        balancer.signal(signal.SIGCONT)
 
 
 def assert_logged(balancer, result, end, sent, got, **more):
