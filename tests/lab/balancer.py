@@ -111,7 +111,8 @@ class Balancer:
     def wait_until_all_up(self):
         """Until what the log says last of each backend is that it is up."""
         def up():
-            return set({one["backend"]: one["to"] for one in self.events("health")}.values()) <= {"up"}
+            last = {one["backend"]: one["to"] for one in self.events("health")}
+            return "down" not in last.values()
         wait_until(up, "balancer: all backends up")
 
     def wait_for(self, event, more_than=0, **wanted):

@@ -1,4 +1,4 @@
-"""Greylisting on a relay: postgrey, asked by Postfix, with what it has seen in a store of its own."""
+"""Greylisting on a relay: postgrey, asked by Postfix, with a store of its own."""
 
 import subprocess
 
@@ -14,10 +14,11 @@ class Postgrey:
         self.host = host
         host.run("install", "-d", "-o", "postgrey", "/var/lib/postgrey")
         self.process = host.spawn(
-            "postgrey", f"--inet=127.0.0.1:{PORT}", f"--delay={DELAY}", "--auto-whitelist-clients=0",
-            "--dbdir=/var/lib/postgrey", "--user=postgrey", "--group=postgrey",
-            "--whitelist-clients=/dev/null", "--whitelist-recipients=/dev/null",
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            "postgrey", f"--inet=127.0.0.1:{PORT}", f"--delay={DELAY}",
+            "--auto-whitelist-clients=0", "--dbdir=/var/lib/postgrey", "--user=postgrey",
+            "--group=postgrey", "--whitelist-clients=/dev/null",
+            "--whitelist-recipients=/dev/null", stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
         wait_until(self._listens, f"{host.name}: postgrey")
 
     def _listens(self):
