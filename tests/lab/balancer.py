@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 
-from topology import address_of, wait_until
+from topology import PATIENCE, address_of, wait_until
 
 CONFIG = """\
 hostname = {hostname}.example
@@ -89,7 +89,7 @@ class Balancer:
             return 0
         self.process.send_signal(signal.SIGINT)
         try:
-            return self.process.wait(10)
+            return self.process.wait(PATIENCE)
         finally:
             self.process.kill()
             self.process = None

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from topology import wait_until
+from topology import PATIENCE, wait_until
 
 PORT = 10023
 DELAY = 1  # seconds; postgrey knows no fractions, and takes 0 for its default
@@ -27,5 +27,5 @@ class Postgrey:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         self.host.run("rm", "-r", "/var/lib/postgrey")
