@@ -94,8 +94,8 @@ $(B)/obj/%.o: %.c Makefile
 
 -include $(patsubst %.o,%.d,$(call OBJ,$(SOURCES)))
 
-# What must be installed, by what it is needed for. Postfix and nginx are not here: the lab unpacks
-# them below build/ and installs nothing (tests/peers).
+# What must be installed, by what it is needed for. Postfix, Exim, nginx and the like are not here:
+# tests/peers unpacks them below build/ and installs nothing.
 DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev python3
 DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist mmdb-bin iproute2 util-linux apt dpkg
 DEPS_TOOLS = clang clang-format clang-tidy cppcheck libclang-rt-14-dev llvm
@@ -123,7 +123,7 @@ unit: $(UNITS) $(REPLAYS) ## unit tests, and the fuzz corpora replayed
 system: $(B)/smtplb $(B)/sink ## the balancer against scripted peers on loopback
 	SMTPLB_BUILD=$(B) /usr/bin/python3 -m pytest -q -n 4 tests/system
 
-lab: deps-test ## real Postfix and nginx in network namespaces (root)
+lab: deps-test ## real mail servers in network namespaces (root)
 	@$(MAKE) -j$$(nproc) $(B)/smtplb
 	SMTPLB_BUILD=$(B) tests/lab/run
 

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 
-from topology import address_of, wait_until
+from topology import PATIENCE, address_of, wait_until
 
 CONFIG = """\
 hostname = {hostname}.example
@@ -89,7 +89,7 @@ class Balancer:
             return 0
         self.process.send_signal(signal.SIGINT)
         try:
-            return self.process.wait(10)
+            return self.process.wait(PATIENCE)
         finally:
             self.process.kill()
             self.process = None
@@ -111,7 +111,8 @@ class Balancer:
     def wait_until_all_up(self):
         """Until what the log says last of each backend is that it is up."""
         def up():
-            return set({one["backend"]: one["to"] for one in self.events("health")}.values()) <= {"up"}
+            last = {one["backend"]: one["to"] for one in self.events("health")}
+            return "down" not in last.values()
         wait_until(up, "balancer: all backends up")
 
     def wait_for(self, event, more_than=0, **wanted):

@@ -2,10 +2,12 @@
 
 import re
 
+from topology import PATIENCE
+
 
 class Client:
     def __init__(self, host, address, port=25):
-        self.socket = host.connect(address, port, timeout=60.0)
+        self.socket = host.connect(address, port, timeout=PATIENCE)
         self.file = self.socket.makefile("rb")
         self.greeting = self.read()
 

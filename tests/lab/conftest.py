@@ -43,7 +43,7 @@ class Lab:
             if not self.nginx[name].is_running():
                 self.nginx[name].start()
         for process in starting:
-            assert process.wait(60) == 0, " ".join(process.args)
+            assert process.wait(topology.PATIENCE) == 0, " ".join(process.args)
 
     def begin(self):
         """Nothing of an earlier test is left in queues and logs, nor in memory: a Postfix that
@@ -62,7 +62,7 @@ class Lab:
     def restart(mailers, **settings):
         """All at the same time, with these changes of main.cf."""
         for process in [mailer.begin_restart(**settings) for mailer in mailers]:
-            assert process.wait(60) == 0
+            assert process.wait(topology.PATIENCE) == 0
 
     def restart_relays(self, **settings):
         self.restart(self.relays.values(), **settings)
@@ -126,8 +126,9 @@ def firewall(lab):  # pylint: disable=unused-argument
 def pytest_runtest_makereport(item):
     report = (yield).get_result()
     lab = item.funcargs.get("lab")
-    if not report.failed or lab is None:
+    if not report.failed or lab is None or hasattr(item, "logs_kept"):
         return
+    item.logs_kept = True  # of the test itself, not again of a fixture that fails after it
     folder = FAILED / item.name.replace("/", "-")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

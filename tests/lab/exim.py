@@ -2,7 +2,7 @@
 
 import re
 
-from topology import wait_until
+from topology import PATIENCE, wait_until
 
 # Comments in an Exim configuration stand on lines of their own.
 COMMON = """\
@@ -57,7 +57,7 @@ class Exim:
     def __init__(self, host, settings, onward):
         self.host = host
         self.text = (settings, onward)
-        for folder in ("/var/spool/exim4", "/var/log/exim4", "/run/exim4"):
+        for folder in ("/var/spool/exim4", self.spool, "/var/log/exim4", "/run/exim4"):
             host.run("install", "-d", "-o", "Debian-exim", "-g", "Debian-exim", folder)
         host.path("etc/exim4").mkdir(exist_ok=True)
         self.log = host.path("var/log/exim4/mainlog")
@@ -78,7 +78,7 @@ class Exim:
     def stop(self):
         """Ends it and leaves nothing in the queue."""
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         self.discard()
 
     def mark(self):
@@ -116,4 +116,5 @@ class Exim:
         wait_until(empty, f"{self.host.name}: queue empty")
 
     def discard(self):
-        self.host.run("rm", "-rf", self.spool, "/var/spool/exim4/msglog", "/var/spool/exim4/db")
+        """What waits for delivery, and what it remembers of hosts that failed."""
+        self.host.run("sh", "-c", "cd /var/spool/exim4 && rm -rf input/* msglog/* db/*")

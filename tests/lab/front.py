@@ -2,7 +2,7 @@
 
 import subprocess
 
-from topology import wait_until
+from topology import PATIENCE, wait_until
 
 HAPROXY = """\
 global
@@ -13,6 +13,7 @@ defaults
     timeout connect 5s
     timeout client 1m
     timeout server 1m
+    timeout check 10s
 listen smtp
     bind 0.0.0.0:25
     bind :::25 v6only
@@ -69,5 +70,5 @@ class Front:
     def stop(self):
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
             self.process = None

@@ -8,7 +8,7 @@ so it lasts for as long as a test needs it, whatever the machine's speed.
 import re
 from collections import Counter
 
-from topology import wait_until
+from topology import PATIENCE, wait_until
 
 BATCH = 10
 BATCHES_MAX = 300
@@ -56,7 +56,7 @@ class Load:
 
     def stop(self):
         self.sender.host.path("tmp", self.tag + ".stop").touch()
-        assert self.process.wait(30) == 0, "smtp-source failed"
+        assert self.process.wait(PATIENCE) == 0, "smtp-source failed"
 
     def wait_until_all_arrived(self, retry=False):
         """Until all queues are empty, so that nothing can arrive any more."""

@@ -6,7 +6,7 @@ import signal
 import stat
 import subprocess
 
-from topology import ACCOUNTS, wait_until
+from topology import ACCOUNTS, PATIENCE, wait_until
 
 MAIN = """\
 compatibility_level = 3.6
@@ -115,7 +115,7 @@ class Postfix:
         return self.host.spawn("postfix", "start", stderr=subprocess.DEVNULL)
 
     def start(self):
-        assert self.begin_start().wait(60) == 0
+        assert self.begin_start().wait(PATIENCE) == 0
 
     def stop(self):
         self.host.run("postfix", "stop")

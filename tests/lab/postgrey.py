@@ -1,8 +1,8 @@
-"""Greylisting on a relay: postgrey, asked by Postfix, with what it has seen in a store of its own."""
+"""Greylisting on a relay: postgrey, asked by Postfix, with a store of its own."""
 
 import subprocess
 
-from topology import wait_until
+from topology import PATIENCE, wait_until
 
 PORT = 10023
 DELAY = 1  # seconds; postgrey knows no fractions, and takes 0 for its default
@@ -14,10 +14,11 @@ class Postgrey:
         self.host = host
         host.run("install", "-d", "-o", "postgrey", "/var/lib/postgrey")
         self.process = host.spawn(
-            "postgrey", f"--inet=127.0.0.1:{PORT}", f"--delay={DELAY}", "--auto-whitelist-clients=0",
-            "--dbdir=/var/lib/postgrey", "--user=postgrey", "--group=postgrey",
-            "--whitelist-clients=/dev/null", "--whitelist-recipients=/dev/null",
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            "postgrey", f"--inet=127.0.0.1:{PORT}", f"--delay={DELAY}",
+            "--auto-whitelist-clients=0", "--dbdir=/var/lib/postgrey", "--user=postgrey",
+            "--group=postgrey", "--whitelist-clients=/dev/null",
+            "--whitelist-recipients=/dev/null", stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
         wait_until(self._listens, f"{host.name}: postgrey")
 
     def _listens(self):
@@ -26,5 +27,5 @@ class Postgrey:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         self.host.run("rm", "-r", "/var/lib/postgrey")

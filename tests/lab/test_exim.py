@@ -34,7 +34,7 @@ def relay3(lab):
     lab.nginx["relay3"].stop()
 
 
-def test_exim_sends(lab, load, exim):
+def test_exim_sends(lab, exim, load):
     """... and the relays, Postfix, know it."""
     lab.balancer.start(allow=EXIM)
     mail = load(sender=exim)
@@ -45,7 +45,7 @@ def test_exim_sends(lab, load, exim):
     assert connects == {f"exim[{EXIM}]"}
 
 
-def test_exim_sends_past_a_dead_and_a_silent_relay(lab, load, exim, relay3):
+def test_exim_sends_past_a_dead_and_a_silent_relay(lab, exim, relay3, load):
     """One relay refuses, one never greets, one is well: neither a deferral nor a bounce."""
     relay3.start()
     lab.relays["relay1"].stop()
@@ -62,7 +62,7 @@ def test_exim_sends_past_a_dead_and_a_silent_relay(lab, load, exim, relay3):
 
 
 @pytest.mark.parametrize("on_deny", ["421", "reset", "drop", "554"])
-def test_exim_denied(lab, load, exim, on_deny):
+def test_exim_denied(lab, exim, load, on_deny):
     """All but 554 leave the mail in its queue until the list is mended."""
     listener = f"    on_deny = {on_deny}"
     lab.balancer.start(listener=listener)
@@ -83,7 +83,7 @@ def test_exim_denied(lab, load, exim, on_deny):
 
 
 @pytest.mark.parametrize("proxy", ["v2", "v1"])
-def test_exim_relays(lab, load, relay3, proxy):
+def test_exim_relays(lab, relay3, load, proxy):
     relay3.start()
     lab.balancer.start(allow="203.0.113.10, 203.0.113.66", proxy=proxy, relays=("relay3",),
                        greeting_timeout="10s")
@@ -102,7 +102,7 @@ def test_exim_relays(lab, load, relay3, proxy):
     assert [line for line in relay3.lines() if "[203.0.113.66]" in line and "rejected RCPT" in line]
 
 
-def test_full_exim_is_replaced(lab, load, relay3):
+def test_full_exim_is_replaced(lab, relay3, load):
     """At its limit Exim greets with 421, before it has read the header: another relay is tried."""
     relay3.start("smtp_accept_max = 1\n")
     lab.balancer.start(relays=("relay3",), greeting_timeout="10s")

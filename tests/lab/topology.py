@@ -61,6 +61,8 @@ ACCOUNTS = {
 }
 SHADOWED = ("var", "run", "tmp")  # fresh on every host
 
+PATIENCE = 120.0  # seconds for what should take one, on a machine that has other things to do
+
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -69,7 +71,7 @@ def call(*argv):
     subprocess.run([str(word) for word in argv], check=True)
 
 
-def wait_until(condition, what, timeout=60.0):
+def wait_until(condition, what, timeout=PATIENCE):
     """Polls until the condition is true, and returns its value; fails, saying what was missed."""
     deadline = time.monotonic() + timeout
     while True:
