@@ -14,6 +14,7 @@
 #include "lb/privileges.h"
 #include "lb/runtime.h"
 #include "lb/view.h"
+#include "lb/watch.h"
 #include "lb/watcher.h"
 #include "lb/worker.h"
 
@@ -117,17 +118,55 @@ prepare_views(struct daemon *daemon, struct runtime *runtime)
 	return views;
 }
 
+/* What is to be served from now on, ready to be committed. */
+struct change {
+	struct runtime *runtime;
+	struct view **views; /* one a worker */
+	struct watch *watch;
+};
+
 static void
-commit(struct daemon *daemon, struct runtime *runtime, struct view **views)
+change_drop(struct daemon *daemon, struct change *change)
 {
+	if (change->views)
+		drop_views(change->views, daemon->worker_count);
+	watch_free(change->watch);
+	runtime_drop(change->runtime);
+}
+
+/* Does all that can fail. Returns 0, or -1 with the reasons in the report and nothing changed. */
+static int
+change_prepare(struct daemon *daemon, struct snapshot *snapshot, struct change *change,
+	struct report *report)
+{
+	*change = (struct change){.runtime = NULL};
+	if (descriptors_check(snapshot, report) < 0)
+		return -1;
+	change->runtime = runtime_prepare(
+		daemon->runtime, snapshot, daemon->pools, daemon->worker_count, report);
+	if (!change->runtime)
+		return -1;
+	change->watch = watch_new(&snapshot->sources);
+	change->views = prepare_views(daemon, change->runtime);
+	if (change->watch && change->views && health_prepare(daemon->health, snapshot) == 0)
+		return 0;
+	report_error(report, snapshot->file, 0, "no memory to serve this configuration");
+	change_drop(daemon, change);
+	return -1;
+}
+
+static void
+change_commit(struct daemon *daemon, const struct change *change)
+{
+	struct runtime *runtime = change->runtime;
 	runtime_commit(runtime, daemon->pools);
 	health_configure(daemon->health, runtime->snapshot);
 	for (unsigned i = 0; i < daemon->worker_count; i++)
-		worker_install(daemon->workers[i], views[i]);
-	free(views);
+		worker_install(daemon->workers[i], change->views[i]);
+	free(change->views);
 	runtime_unref(daemon->runtime);
 	daemon->runtime = runtime;
-	watcher_watch(daemon->watcher, &runtime->snapshot->sources);
+	watcher_watch(daemon->watcher, change->watch);
 	log_set_level(runtime->snapshot->log_level);
 	log_set_format(runtime->snapshot->log_format);
 	log_set_target(runtime->snapshot->log_target);
@@ -149,23 +188,12 @@ warn_kept(const struct daemon *daemon, const struct snapshot *snapshot, struct r
 static int
 reload(struct daemon *daemon, struct snapshot *snapshot, struct report *report)
 {
-	if (descriptors_check(snapshot, report) < 0)
+	struct change change;
+	if (change_prepare(daemon, snapshot, &change, report) < 0)
 		return -1;
-	struct runtime *runtime = runtime_prepare(
-		daemon->runtime, snapshot, daemon->pools, daemon->worker_count, report);
-	if (!runtime)
-		return -1;
-	struct view **views = NULL;
-	if (health_prepare(daemon->health, snapshot) == 0)
-		views = prepare_views(daemon, runtime);
-	if (!views) {
-		report_error(report, snapshot->file, 0, "no memory to serve this configuration");
-		runtime_drop(runtime);
-		return -1;
-	}
 	__atomic_store_n(&daemon->shared.max_sessions, descriptors_session_limit(snapshot),
 		__ATOMIC_RELAXED);
-	commit(daemon, runtime, views);
+	change_commit(daemon, &change);
 	return 0;
 }
 
@@ -361,40 +389,28 @@ static int
 start(struct daemon *daemon, struct report *report)
 {
 	const char *why;
-	struct runtime *runtime = NULL;
-	if (descriptors_check(daemon->first, report) == 0)
-		runtime = runtime_prepare(
-			NULL, daemon->first, daemon->pools, daemon->worker_count, report);
-	if (!runtime) {
+	struct change change;
+	if (change_prepare(daemon, daemon->first, &change, report) < 0) {
 		notice_print(report);
 		return -1;
 	}
-	struct view **views = NULL;
-	if (health_prepare(daemon->health, daemon->first) == 0)
-		views = prepare_views(daemon, runtime);
-	if (!views) {
-		runtime_drop(runtime);
-		return fail_start("start");
-	}
 	if (privileges_drop(daemon->first->user, &why) < 0) {
 		int error = errno;
-		drop_views(views, daemon->worker_count);
-		runtime_drop(runtime);
+		change_drop(daemon, &change);
 		fprintf(stderr, "smtplb: can't drop root for user `%s` (%s): %s\n",
 			daemon->first->user, why, strerror(error));
 		return -1;
 	}
 	if (start_threads(daemon) < 0) {
 		fail_start("start a thread");
-		drop_views(views, daemon->worker_count);
-		runtime_drop(runtime);
+		change_drop(daemon, &change);
 		stop_now(daemon);
 		return -1;
 	}
 	watch_signal(daemon, &daemon->hup, SIGHUP, on_hup);
 	watch_signal(daemon, &daemon->term, SIGTERM, on_term);
 	watch_signal(daemon, &daemon->interrupt, SIGINT, on_interrupt);
-	commit(daemon, runtime, views);
+	change_commit(daemon, &change);
 	notice_log(report);
 	log_ready(daemon);
 	return 0;

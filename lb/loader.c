@@ -4,8 +4,6 @@
  */
 #include "lb/loader.h"
 
-#include "acl/mem.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -96,8 +94,10 @@ loader_read_again(
 		errno = EBUSY;
 		return -1;
 	}
+	loader->changed = strdup(changed);
+	if (!loader->changed)
+		return -1;
 	loader->base = snapshot_ref(snapshot);
-	loader->changed = mem_text(changed);
 	loader->seen = *seen;
 	sources_init(seen);
 	return begin(loader);

@@ -33,11 +33,16 @@ add(struct watch *watch, const struct source *source)
 struct watch *
 watch_new(const struct sources *sources)
 {
+	if (mem_load_begin() < 0)
+		return NULL;
 	struct watch *watch = mem_new(1, sizeof(*watch));
 	for (size_t i = 0; i < sources->count; i++)
 		add(watch, &sources->items[i]);
 	watch->in_force = watch->count;
-	return watch;
+	if (mem_load_end() == 0)
+		return watch;
+	watch_free(watch);
+	return NULL;
 }
 
 static void
@@ -62,8 +67,11 @@ void
 watch_refused(struct watch *watch, const struct sources *read)
 {
 	drop_refused(watch);
-	for (size_t i = 0; i < read->count; i++)
+	if (mem_load_begin() < 0)
+		return;
+	for (size_t i = 0; i < read->count && !mem_load_failed(); i++)
 		add(watch, &read->items[i]);
+	mem_load_end();
 }
 
 void

@@ -36,12 +36,13 @@ struct watch {
 	uint64_t changed_ms; /* when the last such look was over */
 };
 
-/* Copies what it needs of the sources of what is in force. For watch_free. */
+/* Copies what it needs of the sources of what is in force. For watch_free; NULL without memory. */
 struct watch *watch_new(const struct sources *sources);
 void watch_free(struct watch *watch); /* NULL is fine */
 
 /* What was due has been refused: the files that were read and do not belong to what is in force are
- * watched too, in place of those of an earlier refusal, since the fault may be in one of them. */
+ * watched too, in place of those of an earlier refusal, since the fault may be in one of them.
+ * Without memory they are not. */
 void watch_refused(struct watch *watch, const struct sources *read);
 
 /* What was due could not be loaded just now: all that is not in force counts as new again. */

@@ -88,8 +88,16 @@ static void
 tell(struct watcher *watcher, const char *path)
 {
 	drop_news(watcher);
-	watcher->path = mem_text(path);
-	watch_note(watcher->watch, &watcher->seen);
+	if (mem_load_begin() == 0) {
+		watcher->path = mem_text(path);
+		watch_note(watcher->watch, &watcher->seen);
+		if (mem_load_end() < 0)
+			drop_news(watcher);
+	}
+	if (!watcher->path) {
+		watch_again(watcher->watch);
+		return;
+	}
 	ev_async_send(watcher->loop, &watcher->told);
 }
 
@@ -202,12 +210,11 @@ watcher_free(struct watcher *watcher)
 }
 
 void
-watcher_watch(struct watcher *watcher, const struct sources *sources)
+watcher_watch(struct watcher *watcher, struct watch *watch)
 {
-	struct watch *fresh = watch_new(sources);
 	pthread_mutex_lock(&watcher->mutex);
 	watch_free(watcher->fresh);
-	watcher->fresh = fresh;
+	watcher->fresh = watch;
 	watcher->again = false;
 	drop_refusal(watcher);
 	drop_news(watcher);
@@ -220,9 +227,16 @@ watcher_refused(struct watcher *watcher, const struct sources *read)
 {
 	pthread_mutex_lock(&watcher->mutex);
 	drop_refusal(watcher);
-	watcher->refused = true;
-	for (size_t i = 0; i < read->count; i++)
-		sources_note(&watcher->read, read->items[i].path, &read->items[i].stamp);
+	watcher->refused = mem_load_begin() == 0;
+	if (watcher->refused) {
+		for (size_t i = 0; i < read->count && !mem_load_failed(); i++)
+			sources_note(&watcher->read, read->items[i].path, &read->items[i].stamp);
+		watcher->refused = mem_load_end() == 0;
+	}
+	if (!watcher->refused) {
+		drop_refusal(watcher);
+		watcher->again = true;
+	}
 	pthread_mutex_unlock(&watcher->mutex);
 }
 

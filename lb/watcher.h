@@ -12,6 +12,7 @@
 
 #include <ev.h>
 
+struct watch;
 struct watcher;
 
 /* Told in the main thread's loop: a file at this path has changed, and all have been quiet since
@@ -29,10 +30,12 @@ int watcher_start(struct watcher *watcher);
  * this is for the end of the program. */
 void watcher_free(struct watcher *watcher);
 
-/* What is in force from now on; it copies what it needs. What was not told of before is void. */
-void watcher_watch(struct watcher *watcher, const struct sources *sources);
+/* Watches the files of what is in force from now on, and takes the watch. What was not told of
+ * before is void. */
+void watcher_watch(struct watcher *watcher, struct watch *watch);
 
-/* What became of what was told of: see watch_refused and watch_again. */
+/* What became of what was told of: see watch_refused and watch_again. Without memory a refusal
+ * counts for the latter. */
 void watcher_refused(struct watcher *watcher, const struct sources *read);
 void watcher_again(struct watcher *watcher);
 

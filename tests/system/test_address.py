@@ -99,15 +99,17 @@ def test_source_address_that_is_not_there_yet(start, relay, space):
 
 
 @as_root
-def test_ports_are_shared_between_backends(start, relay, space):
+@pytest.mark.parametrize("source", ["source_address = 127.5.5.5", ""])
+def test_ports_are_shared_between_backends(start, relay, space, source):
     """Two ports for four sessions at the same time: two to each of two relays. A fifth has none:
-    the backends' standing is untouched. (The clients call an address each: they need ports too.)"""
+    the backends' standing is untouched, and it gets a reply. (The clients call an address each:
+    they need ports too.) Afterwards all is well."""
     space.set("ipv4/ip_local_port_range", '"40000 40001"')
     with space.entered():
         relays = [relay(smtp(b"relay%d" % i), port=2500 + i) for i in (1, 2)]
     setup = Setup(
         relays,
-        pool="source_address = 127.5.5.5 greeting_retry = 0s",
+        pool=f"{source} greeting_retry = 0s",
         health="type = none greeting_fall = 1",
     )
     setup.port = 2525
@@ -123,8 +125,13 @@ def test_ports_are_shared_between_backends(start, relay, space):
         event = balancer.wait("attempt", backend=backend, cause="resources")
         assert event["detail"] == "no local port is free"
     assert not balancer.find("health")
-    for client in clients:
-        client.close()
+    for client in clients[:4]:
+        client.quit()
+    balancer.wait("session", 4, result="ok")
+    with space.entered():
+        late = connect(("127.0.0.20", 2525))
+    assert late.line().startswith(b"220 ")
+    late.close()
 
 
 @as_root

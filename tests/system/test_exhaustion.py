@@ -220,27 +220,6 @@ def test_too_few_descriptors(relay, tmp_path):
     assert "the limit of 20 open files is too low" in result.stderr
 
 
-def test_no_ephemeral_port(start, relay, faults):
-    """connect(2) finds none: no relay is blamed, and the client gets a reply, or a retry."""
-    setup = Setup(
-        [relay(smtp(b"one")), relay(smtp(b"two"))],
-        workers=1,
-        pool="greeting_retry = 50ms greeting_budget = 300ms",
-        health="type = none greeting_fall = 1",
-    )
-    balancer = start(setup, prefix=faults.prefix)
-    faults.arm("connect", "EADDRNOTAVAIL", last=FOREVER)
-    with setup.connect() as client:
-        assert client.line().startswith(b"421 4.3.2 lb.test no relay available (")
-    client = setup.connect()
-    balancer.wait("attempt", len(balancer.find("attempt")) + 2, cause="resources")
-    faults.disarm()
-    assert client.line().startswith(b"220 ")
-    client.quit()
-    assert {event["cause"] for event in balancer.find("attempt")} == {"resources"}
-    assert not balancer.find("health")
-
-
 def test_memory_at_the_limit(start, relay, tmp_path):
     """The process may not grow: what needs memory is refused, by a reply or a closed connection; a
     reload says so; and all of it works again afterwards."""

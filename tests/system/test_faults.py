@@ -138,7 +138,7 @@ def test_each_call_of_the_start_and_the_stop(relay, tmp_path, faults, function):
             [*faults.prefix, PROGRAM, "run", "-c", conf], stderr=subprocess.PIPE, text=True
         )
         try:
-            end_or_stop(process)
+            end_or_stop(process, setup)
         except (AssertionError, subprocess.TimeoutExpired) as wrong:
             raise AssertionError(f"call {number} of {function}: {error}") from wrong
         finally:
@@ -148,12 +148,21 @@ def test_each_call_of_the_start_and_the_stop(relay, tmp_path, faults, function):
     print(f"{number - 1} calls of {function}")
 
 
-def end_or_stop(process):
+def has_begun(process, setup):
+    """It listens, or has ended. (Its `ready` line may be what can't be written.)"""
+    if process.poll() is not None:
+        return True
+    try:
+        setup.connect().close()
+    except ConnectionError:
+        return False
+    return True
+
+
+def end_or_stop(process, setup):
     """TERM may come at any moment of the start too."""
-    line, said = " ", ""
-    while line and "event=ready" not in line:
-        line = process.stderr.readline()
-        said = line or said
+    eventually(lambda: has_begun(process, setup))
     process.send_signal(signal.SIGTERM)
     code = process.wait(DEADLINE)
+    said = process.stderr.read()
     assert code == 0 or (code == 1 and said.strip()), f"{code}: {said}"

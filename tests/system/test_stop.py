@@ -244,20 +244,6 @@ def test_port_taken_by_another_program(tmp_path, relay):
     )
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "[2001:db8::1]"])
-def test_address_that_is_not_of_this_machine(tmp_path, relay, host):
-    """All such errors are shown, not only the first."""
-    setup = Setup([relay()])
-    setup.bind = f"{host}:{free_port()},\n{host}:{free_port()}"
-    text = setup.text()
-    result, conf = run_text(tmp_path, text)
-    assert result.returncode == 1
-    first = text[: text.index("bind")].count("\n") + 1
-    for line, error in zip((first, first + 1), result.stderr.splitlines(), strict=True):
-        assert error.startswith(f"{conf}:{line}: can't listen on {host}:")
-        assert error.endswith("no interface of this machine has that address")
-
-
 @pytest.mark.parametrize("host, wildcard", [("127.0.0.1", "0.0.0.0"), ("[::1]", "[::]")])
 def test_addresses_that_overlap(tmp_path, relay, host, wildcard):
     setup = Setup([relay()])
