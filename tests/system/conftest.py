@@ -9,9 +9,28 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 # pylint: disable=wrong-import-position
-from balancer import Balancer, Setup  # noqa: E402
+from balancer import BUILD, Balancer, Setup  # noqa: E402
 from faults import Faults, build  # noqa: E402
 from peers import Probed, Relay, free_port  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "own_memory: limits the memory that the balancer, and nobody else, may have"
+    )
+
+
+def beyond(item):
+    """Tests that say nothing of a build with a sanitizer: it maps terabytes, and TSan's own
+    allocator can't stand beside one that fails to order."""
+    if item.get_closest_marker("own_memory"):
+        return BUILD.name in ("asan", "tsan")
+    return BUILD.name == "tsan" and "faults" in item.fixturenames
+
+
+def pytest_collection_modifyitems(config, items):
+    config.hook.pytest_deselected(items=[item for item in items if beyond(item)])
+    items[:] = [item for item in items if not beyond(item)]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -220,6 +220,7 @@ def test_too_few_descriptors(relay, tmp_path):
     assert "the limit of 20 open files is too low" in result.stderr
 
 
+@pytest.mark.own_memory
 def test_memory_at_the_limit(start, relay, tmp_path):
     """The process may not grow: what needs memory is refused, by a reply or a closed connection; a
     reload says so; and all of it works again afterwards."""

@@ -65,9 +65,11 @@ START_TEST(asks_for_the_user_as_root_only)
 {
 	char text[1000];
 	snprintf(text, sizeof(text), "user = nobody-of-that-name\n%s", strchr(rest, '\n') + 1);
-	if (geteuid() == 0)
+	uid_t own = geteuid();
+	if (own == 0)
 		ck_assert_int_eq(seteuid(65534), 0);
 	struct snapshot *snapshot = load("other user", text, 0);
+	ck_assert_int_eq(seteuid(own), 0);
 	ck_assert_str_eq(snapshot->user, "nobody-of-that-name");
 	snapshot_unref(snapshot);
 }
