@@ -6,6 +6,7 @@
 
 #include "acl/acl.h"
 #include "conf/snapshot.h"
+#include "lb/balance_source.h"
 #include "lb/notice.h"
 #include "lb/wire/proxy.h"
 #include "lb/wire/reply.h"
@@ -25,7 +26,7 @@ enum {
 static const char *const balance_texts[] = {
 	[BALANCE_ROUNDROBIN] = "roundrobin",
 	[BALANCE_LEASTCONN] = "leastconn: the fewest sessions for the weight first",
-	[BALANCE_SOURCE] = "source: this client always to the same one that is up",
+	[BALANCE_SOURCE] = "source: this client always to the first of these that is up",
 };
 
 static const char *
@@ -75,20 +76,47 @@ print_backend(
 	printf("%s\n", backend->backup ? ", backup: after all others" : "");
 }
 
+/* Where the backend stands in the list: the client's own order with `source`, else the file's. */
+static double
+place(const struct pool_conf *pool, size_t i, const struct addr *client)
+{
+	const struct backend_conf *backend = &pool->backends[i];
+	if (pool->balance != BALANCE_SOURCE)
+		return (double)i;
+	return source_rank(source_client(client), source_name(backend->name), backend->weight);
+}
+
+/* Returns the first of them behind that place, which it moves there; NULL behind the last. */
+static const struct backend_conf *
+next_backend(const struct pool_conf *pool, bool backup, const struct addr *client, double *last)
+{
+	const struct backend_conf *next = NULL;
+	double least = 0;
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		double own = place(pool, i, client);
+		if (pool->backends[i].backup != backup || own <= *last || (next && own > least))
+			continue;
+		next = &pool->backends[i];
+		least = own;
+	}
+	*last = least;
+	return next;
+}
+
 /* First those that are not in reserve. */
 static void
-print_backends(const struct listener_conf *listener)
+print_backends(const struct listener_conf *listener, const struct addr *client)
 {
 	const struct pool_conf *pool = listener->pool;
 	for (int backup = 0; backup < 2; backup++) {
+		const struct backend_conf *backend;
 		unsigned weights = 0;
+		double last = -1;
 		for (size_t i = 0; i < pool->backend_count; i++)
 			weights +=
 				pool->backends[i].backup == backup ? pool->backends[i].weight : 0;
-		for (size_t i = 0; i < pool->backend_count; i++) {
-			if (pool->backends[i].backup == backup)
-				print_backend(listener, &pool->backends[i], weights);
-		}
+		while ((backend = next_backend(pool, backup, client, &last)))
+			print_backend(listener, backend, weights);
 	}
 }
 
@@ -249,7 +277,7 @@ explain(const struct snapshot *snapshot, const struct listener_conf *listener,
 	}
 	printf("  pool      %s, %s; assumes every backend up\n", listener->pool->name,
 		balance_texts[listener->pool->balance]);
-	print_backends(listener);
+	print_backends(listener, client);
 	print_header_part(listener, client);
 	return true;
 }

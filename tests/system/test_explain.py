@@ -2,8 +2,10 @@
 
 import ipaddress
 import random
+from collections import namedtuple
 
 import headers
+import mmdb
 import pytest
 from balancer import Setup, run
 from peers import Relay, connect, smtp
@@ -123,7 +125,7 @@ def test_every_listener(explain):
 def test_ports_that_differ(explain):
     """A header for each address that the client can call."""
     _, text = explain("--listener", "submission", "192.0.2.77", proxy="v1", balance="source")
-    assert "roundrobin" not in text and "always to the same one" in text
+    assert "roundrobin" not in text and "always to the first of these" in text
     assert "  backend   relay1 10.0.1.11, the port that was called, weight 1\n" in text
     assert "  backend   relay2 10.0.2.11:26, weight 3\n" in text
     assert "  header    PROXY TCP4 192.0.2.77 192.0.2.1 50000 587\n" in text
@@ -169,6 +171,30 @@ def test_backup_and_max_sessions(tmp_path):
     assert first == f"  backend   relay2 127.0.0.1:{two.port}, weight 2 of 2"
     assert second == (f"  backend   relay1 127.0.0.1:{one.port}, weight 1 of 1, "
                       "at most 7 sessions, backup: after all others")
+
+
+def test_source_lists_the_clients_own_order(start, relay):
+    """As the balancer goes through it: the second when the first does not greet."""
+    relays = [relay() for _ in range(5)]
+    for number, one in enumerate(relays, 1):
+        one.options = f"weight = {number}"
+    relays[4].options += " backup = yes"
+    setup = Setup(relays, pool="balance = source", health="type = none greeting_fall = 0")
+    balancer = start(setup)
+    firsts = set()
+    for host in range(1, 9):
+        source = f"127.0.7.{host}"
+        text = run("explain", "-c", balancer.conf, source).stdout
+        names = [line.split()[1] for line in text.splitlines() if line.startswith("  backend")]
+        assert sorted(names) == [f"relay{i}" for i in range(1, 6)] and names[4] == "relay5"
+        firsts.add(names[0])
+        client = setup.connect(source)
+        for name in names[:3]:
+            peer = relays[int(name[-1]) - 1].next()
+            peer.send(b"421 busy\r\n")
+            peer.close()
+        client.close()
+    assert len(firsts) > 1
 
 
 @pytest.mark.parametrize("arguments, what", [
@@ -241,14 +267,20 @@ def written(rng, network):
     return str(network)
 
 
+# Where a rule stands: one of an earlier layer decides. Of a database's networks each is a rule, one
+# whose country or number nobody names without a verdict.
+PREFIXES, NUMBERS, COUNTRIES = range(3)
+Rule = namedtuple("Rule", "layer network allowed")
+
+
 def prefix_rules(rng, folder):
-    """Rules in the file itself. Returns items of allow and of deny, and (network, allowed)."""
+    """Rules in the file itself. Returns items of allow and of deny, and what they mean."""
     del folder
     allow, deny, rules = [], [], []
     for network in random_networks(rng, 24):
         allowed = rng.random() < 0.6
         (allow if allowed else deny).append(f'"{written(rng, network)}"')
-        rules.append((network, allowed))
+        rules.append(Rule(PREFIXES, network, allowed))
     return allow, deny, rules
 
 
@@ -258,24 +290,76 @@ def list_rules(rng, folder):
     for network in random_networks(rng, 24):
         if rng.random() < 0.2:
             denied.append(str(network))
-            rules.append((network, False))
+            rules.append(Rule(PREFIXES, network, False))
             continue
         allowed = rng.random() < 0.7
         lines.append(f"{'' if allowed else '!'}{written(rng, network)}")
-        rules.append((network, allowed))
+        rules.append(Rule(PREFIXES, network, allowed))
     (folder / "allowed").write_text("\n".join(lines) + "\n")
     (folder / "denied").write_text(" ".join(denied) + "\n")
     return [f'"file:{folder}/allowed"'], [f'"file:{folder}/denied"'] if denied else [], rules
 
 
-GENERATORS = [prefix_rules, list_rules]
+ACTIONS = {"OK": True, "permit": True, "REJECT": False, "discard": False, "DUNNO": None}
+
+
+def table_rules(rng, folder):
+    """Postfix's cidr table."""
+    rules, lines = [], []
+    for network in random_networks(rng, 24):
+        action = rng.choice(list(ACTIONS))
+        lines.append(f"{written(rng, network)} {action} and so on")
+        if ACTIONS[action] is not None:
+            rules.append(Rule(PREFIXES, network, ACTIONS[action]))
+    (folder / "table").write_text("\n".join(lines) + "\n")
+    return [f'"cidr:{folder}/table"'], [], rules
+
+
+def wide(value):
+    """An address or a network as a database has it: IPv4 at the start of IPv6."""
+    if value.version == 6:
+        return value
+    if isinstance(value, ipaddress.IPv4Address):
+        return ipaddress.IPv6Address(int(value))
+    return ipaddress.IPv6Network((int(value.network_address), 96 + value.prefixlen))
+
+
+def geo_rules(rng, folder):
+    """Countries and network numbers, some of them named in a rule."""
+    allow, deny, rules = [], [], []
+    for layer, make, name, values in (
+        (NUMBERS, mmdb.network_numbers, "asn", [64500, 64501, 64502, 4200000000]),
+        (COUNTRIES, mmdb.countries, "country", ["DE", "JP", "RU", "US"]),
+    ):
+        named = {value: rng.random() < 0.6 for value in rng.sample(values, 3)}
+        for value, allowed in named.items():
+            (allow if allowed else deny).append(f"{name}:{value}")
+        networks = sorted(set(random_networks(rng, 24)), key=lambda one: wide(one).prefixlen)
+        placed = {network: rng.choice(values) for network in networks}
+        make(placed).write(folder / f"{name}.mmdb")
+        by_place = {wide(network): (network, value) for network, value in placed.items()}
+        rules += [Rule(layer, network, named.get(value)) for network, value in by_place.values()]
+    return allow, deny, rules
+
+
+GENERATORS = [prefix_rules, list_rules, table_rules, geo_rules]
+
+
+def holds(rule, address):
+    if rule.layer == PREFIXES:
+        return rule.network.version == address.version and address in rule.network
+    return wide(address) in wide(rule.network)
 
 
 def decide(rules, opened, address):
-    """The longest prefix; deny on a tie."""
-    holding = [(net.prefixlen, not allowed) for net, allowed in rules
-               if net.version == address.version and address in net]
-    return not max(holding)[1] if holding else opened
+    """Of the first layer that has a say the longest prefix; deny on a tie."""
+    for layer in (PREFIXES, NUMBERS, COUNTRIES):
+        holding = [rule for rule in rules if rule.layer == layer and holds(rule, address)]
+        if holding:
+            rule = max(holding, key=lambda one: (wide(one.network).prefixlen, not one.allowed))
+            if rule.allowed is not None:
+                return rule.allowed
+    return opened
 
 
 def random_acl(rng, folder, setup):
@@ -287,6 +371,7 @@ def random_acl(rng, folder, setup):
             allow, deny, rules = allow + more_allow, deny + more_deny, rules + more_rules
         opened = rng.random() < 0.2
         setup.allow, setup.deny = ", ".join(allow), ", ".join(deny)
+        setup.top = f"geoip {{ country = {folder}/country.mmdb  asn = {folder}/asn.mmdb }}"
         text = setup.text()
         if opened:
             text = text.replace("acl senders {", "acl senders { open = yes")
@@ -307,7 +392,7 @@ def live_verdict(setup, address, port, version):
         return client.line()[:4]
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(24))
 def test_agrees_with_the_balancer(start, relay, tmp_path, seed):
     rng = random.Random(SEED + seed)
     folder = tmp_path / "acl"
@@ -316,7 +401,7 @@ def test_agrees_with_the_balancer(start, relay, tmp_path, seed):
     text, rules, opened = random_acl(rng, folder, setup)
     balancer = start(text)
     # Those at edges, and some anywhere.
-    edges = [address for network, _ in rules for address in near(rng, network)]
+    edges = [address for rule in rules for address in near(rng, rule.network)]
     addresses = rng.sample(edges, min(130, len(edges)))
     addresses += [ipaddress.IPv4Address(rng.getrandbits(32)) for _ in range(10)]
     addresses += [ipaddress.IPv6Address(rng.getrandbits(128)) for _ in range(10)]
