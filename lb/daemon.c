@@ -1,10 +1,10 @@
 /*
- * The daemon's start, its signals, reload and stop. Main thread; it owns the workers, the pools,
- * the health checkers and what is served now.
+ * The daemon's start, its signals, reload and stop. Main thread; it owns all that serves.
  */
 #include "lb/daemon.h"
 
 #include "health/health.h"
+#include "lb/change.h"
 #include "lb/descriptors.h"
 #include "lb/loader.h"
 #include "lb/log.h"
@@ -13,8 +13,6 @@
 #include "lb/pool_set.h"
 #include "lb/privileges.h"
 #include "lb/runtime.h"
-#include "lb/view.h"
-#include "lb/watch.h"
 #include "lb/watcher.h"
 #include "lb/worker.h"
 
@@ -28,16 +26,10 @@
 struct daemon {
 	const char *file;
 	struct ev_loop *loop;
-	struct worker_shared shared;
-	struct worker **workers;
-	unsigned worker_count;
+	struct serving serving;
 	unsigned workers_stopped; /* atomic */
-	struct pool_set *pools;
-	struct health *health;
-	struct runtime *runtime; /* what is served now */
-	struct snapshot *first;  /* whose hostname and workers hold until a restart */
+	struct snapshot *first;   /* whose hostname and workers hold until a restart */
 	struct loader *loader;
-	struct watcher *watcher;
 	bool stopping;
 	ev_signal hup, term, interrupt;
 	ev_async worker_stopped;
@@ -57,8 +49,8 @@ static void
 on_pool_usable(void *context)
 {
 	struct daemon *daemon = context;
-	for (unsigned i = 0; i < daemon->worker_count; i++)
-		worker_look_again(daemon->workers[i]);
+	for (unsigned i = 0; i < daemon->serving.worker_count; i++)
+		worker_look_again(daemon->serving.workers[i]);
 }
 
 static void
@@ -66,7 +58,7 @@ on_health_change(void *context, const char *pool, const char *backend, const str
 	bool up, const struct probe_result *result)
 {
 	struct daemon *daemon = context;
-	struct pool *living = pool_set_find(daemon->pools, pool);
+	struct pool *living = pool_set_find(daemon->serving.pools, pool);
 	if (living)
 		pool_probed(living, backend, address, up, result->detail);
 }
@@ -88,89 +80,12 @@ on_stopped_told(struct ev_loop *loop, ev_async *watcher, int ready)
 {
 	(void)ready;
 	struct daemon *daemon = watcher->data;
-	if (__atomic_load_n(&daemon->workers_stopped, __ATOMIC_RELAXED) == daemon->worker_count)
+	if (__atomic_load_n(&daemon->workers_stopped, __ATOMIC_RELAXED) ==
+		daemon->serving.worker_count)
 		ev_break(loop, EVBREAK_ALL);
 }
 
-/* Putting a configuration into effect: first all that can fail, then what can't. */
-
-static void
-drop_views(struct view **views, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		view_unref(views[i]);
-	free(views);
-}
-
-static struct view **
-prepare_views(struct daemon *daemon, struct runtime *runtime)
-{
-	struct view **views = calloc(daemon->worker_count, sizeof(struct view *));
-	if (!views)
-		return NULL;
-	for (unsigned i = 0; i < daemon->worker_count; i++) {
-		views[i] = view_new(daemon->workers[i], runtime);
-		if (!views[i]) {
-			drop_views(views, i);
-			return NULL;
-		}
-	}
-	return views;
-}
-
-/* What is to be served from now on, ready to be committed. */
-struct change {
-	struct runtime *runtime;
-	struct view **views; /* one a worker */
-	struct watch *watch;
-};
-
-static void
-change_drop(struct daemon *daemon, struct change *change)
-{
-	if (change->views)
-		drop_views(change->views, daemon->worker_count);
-	watch_free(change->watch);
-	runtime_drop(change->runtime);
-}
-
-/* Does all that can fail. Returns 0, or -1 with the reasons in the report and nothing changed. */
-static int
-change_prepare(struct daemon *daemon, struct snapshot *snapshot, struct change *change,
-	struct report *report)
-{
-	*change = (struct change){.runtime = NULL};
-	if (descriptors_check(snapshot, report) < 0)
-		return -1;
-	change->runtime = runtime_prepare(
-		daemon->runtime, snapshot, daemon->pools, daemon->worker_count, report);
-	if (!change->runtime)
-		return -1;
-	change->watch = watch_new(&snapshot->sources);
-	change->views = prepare_views(daemon, change->runtime);
-	if (change->watch && change->views && health_prepare(daemon->health, snapshot) == 0)
-		return 0;
-	report_error(report, snapshot->file, 0, "no memory to serve this configuration");
-	change_drop(daemon, change);
-	return -1;
-}
-
-static void
-change_commit(struct daemon *daemon, const struct change *change)
-{
-	struct runtime *runtime = change->runtime;
-	runtime_commit(runtime, daemon->pools);
-	health_configure(daemon->health, runtime->snapshot);
-	for (unsigned i = 0; i < daemon->worker_count; i++)
-		worker_install(daemon->workers[i], change->views[i]);
-	free(change->views);
-	runtime_unref(daemon->runtime);
-	daemon->runtime = runtime;
-	watcher_watch(daemon->watcher, change->watch);
-	log_set_level(runtime->snapshot->log_level);
-	log_set_format(runtime->snapshot->log_format);
-	log_set_target(runtime->snapshot->log_target);
-}
+/* Reload. */
 
 /* What keeps its value until a restart. */
 static void
@@ -189,11 +104,9 @@ static int
 reload(struct daemon *daemon, struct snapshot *snapshot, struct report *report)
 {
 	struct change change;
-	if (change_prepare(daemon, snapshot, &change, report) < 0)
+	if (change_prepare(&change, &daemon->serving, snapshot, report) < 0)
 		return -1;
-	__atomic_store_n(&daemon->shared.max_sessions, descriptors_session_limit(snapshot),
-		__ATOMIC_RELAXED);
-	change_commit(daemon, &change);
+	change_commit(&change, &daemon->serving);
 	return 0;
 }
 
@@ -205,7 +118,7 @@ on_loaded(void *context, const struct loaded *loaded)
 	struct daemon *daemon = context;
 	struct snapshot *snapshot = loaded->snapshot;
 	if (loaded->overtaken) {
-		watcher_again(daemon->watcher);
+		watcher_again(daemon->serving.watcher);
 		return;
 	}
 	if (snapshot && !daemon->stopping && reload(daemon, snapshot, loaded->report) == 0) {
@@ -214,7 +127,8 @@ on_loaded(void *context, const struct loaded *loaded)
 		if (!loaded->changed)
 			warn_kept(daemon, snapshot, loaded->report);
 	} else if (loaded->changed) {
-		watcher_refused(daemon->watcher, snapshot ? &snapshot->sources : &loaded->refused);
+		watcher_refused(
+			daemon->serving.watcher, snapshot ? &snapshot->sources : &loaded->refused);
 	}
 	notice_log(loaded->report);
 	snapshot_unref(snapshot);
@@ -226,8 +140,8 @@ on_changed(void *context, const char *path, struct sources *seen)
 	struct daemon *daemon = context;
 	if (daemon->stopping)
 		return;
-	if (loader_read_again(daemon->loader, daemon->runtime->snapshot, path, seen) < 0)
-		watcher_again(daemon->watcher);
+	if (loader_read_again(daemon->loader, daemon->serving.runtime->snapshot, path, seen) < 0)
+		watcher_again(daemon->serving.watcher);
 }
 
 /* Signals. */
@@ -245,9 +159,9 @@ on_hup(struct ev_loop *loop, ev_signal *watcher, int ready)
 static void
 stop_now(struct daemon *daemon)
 {
-	for (unsigned i = 0; i < daemon->worker_count; i++) {
-		worker_stop(daemon->workers[i]);
-		worker_cut(daemon->workers[i]);
+	for (unsigned i = 0; i < daemon->serving.worker_count; i++) {
+		worker_stop(daemon->serving.workers[i]);
+		worker_cut(daemon->serving.workers[i]);
 	}
 }
 
@@ -280,9 +194,9 @@ on_term(struct ev_loop *loop, ev_signal *watcher, int ready)
 	}
 	log_stopping("gracefully");
 	daemon->stopping = true;
-	for (unsigned i = 0; i < daemon->worker_count; i++)
-		worker_stop(daemon->workers[i]);
-	double timeout_s = (double)daemon->runtime->snapshot->drain_timeout_ms / 1000;
+	for (unsigned i = 0; i < daemon->serving.worker_count; i++)
+		worker_stop(daemon->serving.workers[i]);
+	double timeout_s = (double)daemon->serving.runtime->snapshot->drain_timeout_ms / 1000;
 	ev_timer_set(&daemon->drain_timer, timeout_s, 0);
 	ev_timer_start(loop, &daemon->drain_timer);
 }
@@ -326,9 +240,9 @@ start_threads(struct daemon *daemon)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int result = log_start(STDERR_FILENO);
 	if (result == 0)
-		result = watcher_start(daemon->watcher);
-	for (unsigned i = 0; i < daemon->worker_count && result == 0; i++)
-		result = worker_start(daemon->workers[i]);
+		result = watcher_start(daemon->serving.watcher);
+	for (unsigned i = 0; i < daemon->serving.worker_count && result == 0; i++)
+		result = worker_start(daemon->serving.workers[i]);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return result;
 }
@@ -336,13 +250,13 @@ start_threads(struct daemon *daemon)
 static void
 log_ready(const struct daemon *daemon)
 {
-	const struct snapshot *snapshot = daemon->runtime->snapshot;
+	const struct snapshot *snapshot = daemon->serving.runtime->snapshot;
 	struct log_line line;
 	notice_config(LOG_LEVEL_INFO, "loaded", daemon->file);
 	log_begin(&line, LOG_LEVEL_INFO, "ready");
 	log_number(&line, "listeners", snapshot->listener_count);
 	log_number(&line, "pools", snapshot->pool_count);
-	log_number(&line, "workers", daemon->worker_count);
+	log_number(&line, "workers", daemon->serving.worker_count);
 	log_text(&line, "engine", "libev");
 	log_number(&line, "pid", (uint64_t)getpid());
 	log_end(&line);
@@ -353,7 +267,7 @@ make_parts(struct daemon *daemon)
 {
 	const struct snapshot *snapshot = daemon->first;
 	descriptors_raise_limit();
-	daemon->shared = (struct worker_shared){
+	daemon->serving.shared = (struct worker_shared){
 		.hostname = snapshot->hostname,
 		.max_sessions = descriptors_session_limit(snapshot),
 		.max_lingering = descriptors_linger_limit(snapshot) / snapshot->workers + 1,
@@ -361,25 +275,27 @@ make_parts(struct daemon *daemon)
 		.context = daemon,
 	};
 	daemon->loop = ev_default_loop(EVFLAG_AUTO);
-	daemon->workers = calloc(snapshot->workers, sizeof(struct worker *));
-	if (!daemon->loop || !daemon->workers)
+	daemon->serving.workers = calloc(snapshot->workers, sizeof(struct worker *));
+	if (!daemon->loop || !daemon->serving.workers)
 		return fail_start("start the event loop");
-	for (; daemon->worker_count < snapshot->workers; daemon->worker_count++) {
-		struct worker *worker = worker_new(&daemon->shared, daemon->worker_count);
+	for (; daemon->serving.worker_count < snapshot->workers; daemon->serving.worker_count++) {
+		struct worker *worker =
+			worker_new(&daemon->serving.shared, daemon->serving.worker_count);
 		if (!worker)
 			return fail_start("make a worker");
-		daemon->workers[daemon->worker_count] = worker;
+		daemon->serving.workers[daemon->serving.worker_count] = worker;
 	}
 	ev_async_init(&daemon->worker_stopped, on_stopped_told);
 	daemon->worker_stopped.data = daemon;
 	ev_async_start(daemon->loop, &daemon->worker_stopped);
 	ev_init(&daemon->drain_timer, on_drain_timeout);
 	daemon->drain_timer.data = daemon;
-	daemon->pools = pool_set_new(on_pool_usable, daemon);
-	daemon->health = health_new(daemon->loop, &health_events, daemon);
+	daemon->serving.pools = pool_set_new(on_pool_usable, daemon);
+	daemon->serving.health = health_new(daemon->loop, &health_events, daemon);
 	daemon->loader = loader_new(daemon->loop, daemon->file, on_loaded, daemon);
-	daemon->watcher = watcher_new(daemon->loop, on_changed, daemon);
-	if (!daemon->pools || !daemon->health || !daemon->loader || !daemon->watcher)
+	daemon->serving.watcher = watcher_new(daemon->loop, on_changed, daemon);
+	if (!daemon->serving.pools || !daemon->serving.health || !daemon->loader ||
+		!daemon->serving.watcher)
 		return fail_start("start");
 	return 0;
 }
@@ -390,27 +306,27 @@ start(struct daemon *daemon, struct report *report)
 {
 	const char *why;
 	struct change change;
-	if (change_prepare(daemon, daemon->first, &change, report) < 0) {
+	if (change_prepare(&change, &daemon->serving, daemon->first, report) < 0) {
 		notice_print(report);
 		return -1;
 	}
 	if (privileges_drop(daemon->first->user, &why) < 0) {
 		int error = errno;
-		change_drop(daemon, &change);
+		change_drop(&change, &daemon->serving);
 		fprintf(stderr, "smtplb: can't drop root for user `%s` (%s): %s\n",
 			daemon->first->user, why, strerror(error));
 		return -1;
 	}
 	if (start_threads(daemon) < 0) {
 		fail_start("start a thread");
-		change_drop(daemon, &change);
+		change_drop(&change, &daemon->serving);
 		stop_now(daemon);
 		return -1;
 	}
 	watch_signal(daemon, &daemon->hup, SIGHUP, on_hup);
 	watch_signal(daemon, &daemon->term, SIGTERM, on_term);
 	watch_signal(daemon, &daemon->interrupt, SIGINT, on_interrupt);
-	change_commit(daemon, &change);
+	change_commit(&change, &daemon->serving);
 	notice_log(report);
 	log_ready(daemon);
 	return 0;
@@ -419,19 +335,19 @@ start(struct daemon *daemon, struct report *report)
 static void
 free_parts(struct daemon *daemon)
 {
-	for (unsigned i = 0; i < daemon->worker_count; i++)
-		worker_free(daemon->workers[i]);
-	daemon->worker_count = 0;
-	free(daemon->workers);
+	for (unsigned i = 0; i < daemon->serving.worker_count; i++)
+		worker_free(daemon->serving.workers[i]);
+	daemon->serving.worker_count = 0;
+	free(daemon->serving.workers);
 	if (daemon->loader)
 		loader_free(daemon->loader);
-	if (daemon->watcher)
-		watcher_free(daemon->watcher);
-	if (daemon->health)
-		health_free(daemon->health);
-	runtime_unref(daemon->runtime);
-	if (daemon->pools)
-		pool_set_free(daemon->pools);
+	if (daemon->serving.watcher)
+		watcher_free(daemon->serving.watcher);
+	if (daemon->serving.health)
+		health_free(daemon->serving.health);
+	runtime_unref(daemon->serving.runtime);
+	if (daemon->serving.pools)
+		pool_set_free(daemon->serving.pools);
 	snapshot_unref(daemon->first);
 }
 
