@@ -110,6 +110,16 @@ reload(struct daemon *daemon, struct snapshot *snapshot, struct report *report)
 	return 0;
 }
 
+/* What had no memory to be read may have it the next time. */
+static void
+tell_refused(struct daemon *daemon, const struct sources *read)
+{
+	if (read->count)
+		watcher_refused(daemon->serving.watcher, read);
+	else
+		watcher_again(daemon->serving.watcher);
+}
+
 /* A reload that was asked for tells what keeps its value; one for the sake of a list, which was
  * read again with the configuration of before, has told it then. */
 static void
@@ -127,11 +137,20 @@ on_loaded(void *context, const struct loaded *loaded)
 		if (!loaded->changed)
 			warn_kept(daemon, snapshot, loaded->report);
 	} else if (loaded->changed) {
-		watcher_refused(
-			daemon->serving.watcher, snapshot ? &snapshot->sources : &loaded->refused);
+		tell_refused(daemon, snapshot ? &snapshot->sources : &loaded->refused);
 	}
 	notice_log(loaded->report);
 	snapshot_unref(snapshot);
+}
+
+static void
+log_no_load(const char *path)
+{
+	struct report report;
+	report_init(&report);
+	report_error(&report, path, 0, "can't be loaded: %s", strerror(errno));
+	notice_log(&report);
+	report_fini(&report);
 }
 
 static void
@@ -140,8 +159,12 @@ on_changed(void *context, const char *path, struct sources *seen)
 	struct daemon *daemon = context;
 	if (daemon->stopping)
 		return;
-	if (loader_read_again(daemon->loader, daemon->serving.runtime->snapshot, path, seen) < 0)
-		watcher_again(daemon->serving.watcher);
+	struct snapshot *snapshot = daemon->serving.runtime->snapshot;
+	if (loader_read_again(daemon->loader, snapshot, path, seen) == 0)
+		return;
+	if (errno != EBUSY)
+		log_no_load(path);
+	watcher_again(daemon->serving.watcher);
 }
 
 /* Signals. */
@@ -153,7 +176,7 @@ on_hup(struct ev_loop *loop, ev_signal *watcher, int ready)
 	(void)ready;
 	struct daemon *daemon = watcher->data;
 	if (!daemon->stopping && loader_start(daemon->loader) < 0)
-		notice_config(LOG_LEVEL_ERROR, "refused", strerror(errno));
+		log_no_load(daemon->file);
 }
 
 static void

@@ -32,6 +32,8 @@ read_again(struct loader *loader)
 	loaded->snapshot = snapshot_again(loader->base, &loaded->refused, &loader->report);
 	const struct sources *read =
 		loaded->snapshot ? &loaded->snapshot->sources : &loaded->refused;
+	if (read->count == 0) /* no memory */
+		return;
 	if (sources_agree(&loader->seen, read) && sources_are_unchanged(read))
 		return;
 	loaded->overtaken = true;

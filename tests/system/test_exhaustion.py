@@ -220,6 +220,39 @@ def test_too_few_descriptors(relay, tmp_path):
     assert "the limit of 20 open files is too low" in result.stderr
 
 
+def may_not_grow(balancer, spare=0):
+    pages = int(Path(f"/proc/{balancer.pid}/statm").read_text().split()[0])
+    size = pages * os.sysconf("SC_PAGE_SIZE") + spare
+    resource.prlimit(balancer.pid, resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+
+
+def may_grow(balancer):
+    infinity = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.prlimit(balancer.pid, resource.RLIMIT_AS, infinity)
+
+
+@pytest.mark.own_memory
+@pytest.mark.parametrize("spare, what", [
+    (1 << 20, "{table}: can't be loaded: Resource temporarily unavailable"),
+    (12 << 20, "{conf}: no memory to load this configuration"),
+], ids=["thread", "load"])
+def test_no_memory_for_a_list_that_has_changed(start, relay, tmp_path, spare, what):
+    """It says so, and reads the list again until there is."""
+    table = tmp_path / "list"
+    table.write_text("127.0.0.1\n")
+    setup = Setup([relay(smtp(b"one"))], workers=1, allow=f'"file:{table}"')
+    balancer = start(setup)
+    may_not_grow(balancer, spare)
+    table.write_text("127.0.0.5\n" + "".join(f"2001:db8:0:{i:x}::/64\n" for i in range(1 << 16)))
+    event = balancer.wait("config", action="refused")
+    assert event["detail"] == what.format(table=table, conf=balancer.conf)
+    assert setup.greeting() == b"220 one ESMTP"
+    may_grow(balancer)
+    balancer.wait("config", action="reloaded")
+    assert setup.greeting("127.0.0.5") == b"220 one ESMTP"
+    assert setup.greeting().startswith(b"421 4.7.1 ")
+
+
 @pytest.mark.own_memory
 def test_memory_at_the_limit(start, relay, tmp_path):
     """The process may not grow: what needs memory is refused, by a reply or a closed connection; a
@@ -230,9 +263,7 @@ def test_memory_at_the_limit(start, relay, tmp_path):
     balancer = start(setup)
     assert setup.greeting() == b"220 one ESMTP"
     inside = held_session(setup)
-    pages = int(Path(f"/proc/{balancer.pid}/statm").read_text().split()[0])
-    size = pages * os.sysconf("SC_PAGE_SIZE")
-    resource.prlimit(balancer.pid, resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+    may_not_grow(balancer)
     small = setup.text()
     setup.allow += f', "file:{big}"'
     event = balancer.reload(setup.text())
@@ -246,8 +277,7 @@ def test_memory_at_the_limit(start, relay, tmp_path):
         client.close()
     inside.send(b"NOOP\r\n")
     assert inside.line() == b"250 one"
-    infinity = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    resource.prlimit(balancer.pid, resource.RLIMIT_AS, infinity)
+    may_grow(balancer)
     assert balancer.reload(setup.text())["action"] == "reloaded"
     assert balancer.reload(small)["action"] == "reloaded"
     assert setup.greeting() == b"220 one ESMTP"

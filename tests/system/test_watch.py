@@ -364,5 +364,6 @@ def test_changes_leak_no_descriptor(world):
         one.reloaded(count=i + 1)
         return len(list(Path(f"/proc/{one.balancer.pid}/fd").iterdir()))
 
-    before = count_after_change(0)
-    assert [count_after_change(i) for i in range(1, 4)] == [before] * 3
+    # The log's line may come before the last descriptor of its load is closed.
+    counts = [count_after_change(i) for i in range(6)]
+    assert min(counts[3:]) <= min(counts[:3]), counts
