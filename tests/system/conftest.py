@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,11 @@ def beyond(item):
 
 
 def pytest_collection_modifyitems(config, items):
+    """In an order of no meaning, but always the same: each worker is given many tests in a row,
+    and one shall not get all the long ones."""
     config.hook.pytest_deselected(items=[item for item in items if beyond(item)])
     items[:] = [item for item in items if not beyond(item)]
+    items.sort(key=lambda item: zlib.crc32(item.nodeid.encode()))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -83,10 +83,17 @@ class Scenario:
         self.reload()
 
     def reload(self):
-        """Whatever comes of it: where the log can't be written, it says so in the end."""
+        """Whatever comes of it: where the log can't be written, it says so with the next line."""
         told = self.outcomes()
+
+        def is_told():
+            if self.outcomes() > told or self.balancer.closed:
+                return True
+            talk(self.setup, STRANGER)
+            return False
+
         self.balancer.signal(signal.SIGHUP)
-        eventually(lambda: self.outcomes() > told or self.balancer.closed)
+        eventually(is_told)
 
     def outcomes(self):
         return len(self.balancer.find("config") + self.balancer.find("log"))
