@@ -28,6 +28,10 @@ class Namespace:
     def run(self, *command):
         subprocess.run([*self.prefix, *command], check=True)
 
+    def has_route(self, host):
+        command = [*self.prefix, "ip", "route", "get", host]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
     def set(self, name, value):
         """A setting below /proc/sys/net, which shows the namespace of who looks."""
         self.run("sh", "-c", f"echo {value} > /proc/sys/net/{name}")

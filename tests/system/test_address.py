@@ -5,7 +5,7 @@ import os
 import pytest
 from balancer import Setup
 from namespace import Namespace
-from peers import connect, parse_proxy, smtp
+from peers import connect, eventually, parse_proxy, smtp
 
 NO_RELAY = b"421 4.3.2 lb.test no relay available ("
 
@@ -167,6 +167,7 @@ def test_address_that_comes_later_is_listened_on(start, relay, space, host, bind
     # Without nodad an IPv6 address is not to be used for a moment.
     prefix, options = (f"{host}/128", ["nodad"]) if ":" in host else (f"{host}/32", [])
     space.run("ip", "addr", "add", prefix, "dev", "lo", *options)
+    eventually(lambda: space.has_route(host))
     for _ in range(4):
         with space.entered():
             client = connect((host, setup.port))
