@@ -39,8 +39,9 @@ VARIANT_CFLAGS = -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,u
 VARIANT_LDFLAGS = -fsanitize=address,undefined
 else ifeq ($(VARIANT),coverage)
 CC = clang
+VARIANT_SRC = tests/coverage_exit.c
 VARIANT_CFLAGS = -O0 -fprofile-instr-generate -fcoverage-mapping
-VARIANT_LDFLAGS = -fprofile-instr-generate
+VARIANT_LDFLAGS = -fprofile-instr-generate -Wl,--wrap=_exit
 else
 $(error VARIANT=$(VARIANT): use release, clang, asan, tsan, fuzz or coverage)
 endif
@@ -51,7 +52,8 @@ ACL_BENCH_SRC := $(wildcard bench/acl_*.c)
 SINK_SRC := $(filter-out $(ACL_BENCH_SRC),$(wildcard bench/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-SOURCES := $(LIB_SRC) lb/main.c $(SINK_SRC) $(ACL_BENCH_SRC) $(UNIT_SRC) $(FUZZ_SRC) tests/fuzz/replay.c
+SOURCES := $(LIB_SRC) lb/main.c $(SINK_SRC) $(ACL_BENCH_SRC) $(UNIT_SRC) $(FUZZ_SRC) tests/fuzz/replay.c \
+	tests/coverage_exit.c
 HEADERS := $(wildcard */*.h */*/*.h)
 
 LIB := $(B)/libsmtplb.a
@@ -80,7 +82,7 @@ $(UNITS): LDLIBS := -lcheck -lsubunit -lrt $(LDLIBS)
 $(B)/acl_bench: LDLIBS := -lmaxminddb $(LDLIBS)
 $(FUZZERS): VARIANT_LDFLAGS := -fsanitize=fuzzer,address,undefined
 
-$(B)/smtplb $(B)/sink $(B)/acl_bench $(UNITS) $(REPLAYS) $(FUZZERS):
+$(B)/smtplb $(B)/sink $(B)/acl_bench $(UNITS) $(REPLAYS) $(FUZZERS): $(call OBJ,$(VARIANT_SRC))
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
 

@@ -225,13 +225,10 @@ geo_rule_out(const struct acl *acl, enum geo_kind kind, const struct geo_rule *r
 bool
 acl_needs_geo(const struct acl *acl, enum geo_kind kind, struct acl_rule *rule)
 {
+	assert(!acl->sealed);
 	const struct geo_rules *rules = &acl->geo_rules[kind];
-	const struct geo_rule *first = rules->rules;
-	for (size_t i = 1; i < rules->count; i++)
-		if (rules->rules[i].order < first->order)
-			first = &rules->rules[i];
 	if (rules->count)
-		*rule = geo_rule_out(acl, kind, first);
+		*rule = geo_rule_out(acl, kind, rules->rules);
 	return rules->count > 0;
 }
 

@@ -68,7 +68,8 @@ void acl_add(struct acl *acl, const struct acl_rule *rule);
 void acl_add_item(struct acl *acl, enum acl_action action, const char *item, const char *file,
 	unsigned line, struct report *report);
 
-/* The first rule by country or network number, where there is one: it needs a database. */
+/* Before the seal: the first rule by country or network number, where there is one: it needs a
+ * database. */
 bool acl_needs_geo(const struct acl *acl, enum geo_kind kind, struct acl_rule *rule);
 
 /* Before the seal: what rules of the database's kind go by. It is not owned, and has to outlive the

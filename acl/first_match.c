@@ -50,12 +50,11 @@ entry_says(const struct prefix_entry *entry)
 	return entry->allow ? SAYS_ALLOW : SAYS_DENY;
 }
 
-/* Findings are in the order in which somebody who reads from the top sees both sides of them. */
+/* Findings are in the order in which somebody who reads from the top sees both sides of them: the
+ * first match comes before what decides here. */
 static uint64_t
 finding_order(const struct prefix_entry *match, const struct prefix_entry *best)
 {
-	if (match->order > best->order)
-		return (uint64_t)match->order << 32 | best->order;
 	return (uint64_t)best->order << 32 | match->order;
 }
 

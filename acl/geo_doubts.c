@@ -69,9 +69,9 @@ warn_overruled(const struct search *search, const struct geo_rule *rule, bool wh
 	if (!overruled->count)
 		return;
 	struct prefix prefix = prefix_entry_prefix(overruled->first, overruled->family);
-	if (overruled->count > 1 || !whole)
-		snprintf(others, sizeof(others), ", nor for those in %zu more like it%s",
-			overruled->count - 1, whole ? "" : " or more");
+	if (overruled->count > 1)
+		snprintf(others, sizeof(others), ", nor for those in %s%zu more like it",
+			whole ? "" : "at least ", overruled->count - 1);
 	report_warning(report, files[rule->file], rule->line,
 		"deny %s does not hold for its addresses in %s, which %s:%u allows%s: a prefix "
 		"goes before it; deny them by prefix, if they are not meant",

@@ -45,9 +45,10 @@ ran_out(void)
 void *
 mem_new(size_t count, size_t size)
 {
-	void *array = calloc(count ? count : 1, size);
+	size_t members = count ? count : 1;
+	void *array = calloc(members, size);
 	if (!array && ran_out())
-		array = calloc(count ? count : 1, size);
+		array = calloc(members, size);
 	if (!array)
 		abort();
 	return array;
@@ -56,9 +57,10 @@ mem_new(size_t count, size_t size)
 void *
 mem_try_resize(void *array, size_t count, size_t size)
 {
-	void *resized = reallocarray(array, count ? count : 1, size);
+	size_t members = count ? count : 1;
+	void *resized = reallocarray(array, members, size);
 	if (!resized && ran_out())
-		resized = reallocarray(array, count ? count : 1, size);
+		resized = reallocarray(array, members, size);
 	return resized;
 }
 

@@ -164,8 +164,6 @@ read_value(struct reader *reader, const MMDB_entry_s *entry, uint32_t *value)
 		return 0;
 	if (status != MMDB_SUCCESS)
 		return fail_broken(reader, MMDB_strerror(status));
-	if (!data.has_data)
-		return 0;
 	return by_country ? read_country(reader, &data, value) : read_asn(reader, &data, value);
 }
 
@@ -208,13 +206,12 @@ link_side(struct reader *reader, uint64_t record, uint8_t type, const MMDB_entry
 static int
 enter(struct reader *reader, uint32_t number)
 {
-	MMDB_search_node_s node;
+	/* As which it stays when it can't be read. */
+	MMDB_search_node_s node = {.left_record_type = MMDB_RECORD_TYPE_INVALID};
 	uint32_t *link = reader->nodes[number].link;
 	if (reader->level == reader->bits)
 		return fail_broken(reader, "its tree is deeper than an address has bits");
-	int status = MMDB_read_node(&reader->db, number, &node);
-	if (status != MMDB_SUCCESS)
-		return fail_broken(reader, MMDB_strerror(status));
+	MMDB_read_node(&reader->db, number, &node);
 	if (link_side(reader, node.left_record, node.left_record_type, &node.left_record_entry,
 		    &link[0]) < 0 ||
 		link_side(reader, node.right_record, node.right_record_type,
@@ -281,14 +278,11 @@ open_database(struct reader *reader, const char *path)
 		return fail_broken(reader, MMDB_strerror(status));
 	reader->opened = true;
 	const MMDB_metadata_s *metadata = &reader->db.metadata;
-	if (metadata->ip_version != 4 && metadata->ip_version != 6)
-		return fail_broken(reader, "it is for neither IPv4 nor IPv6");
-	/* The library's own sum of this overflows. */
+	/* The library's own sum of this overflows. (It has seen to it that there are nodes, and for
+	 * IPv4 or IPv6.) */
 	uint64_t size = (uint64_t)metadata->node_count * reader->db.full_record_byte_size;
 	if (size + SEPARATOR > (uint64_t)reader->db.file_size)
 		return fail_broken(reader, "its tree is larger than the file");
-	if (metadata->node_count == 0 || metadata->node_count >= GEO_LEAF)
-		return fail_broken(reader, "its tree has no nodes");
 	reader->bits = metadata->ip_version == 6 ? BITS_MAX : BITS_MAX - V4_DEPTH;
 	return 0;
 }

@@ -16,8 +16,8 @@ struct mmdb_header {
 	uint32_t roots[2];
 };
 
-/* Reads path whole, every record that an address leads to, and writes the table to out. Returns 0,
- * or -1 with why. */
+/* Reads path whole (2 GB at most, so that all indexes are below GEO_LEAF), every record that an
+ * address leads to, and writes the table to out. Returns 0, or -1 with why. */
 int mmdb_write(enum geo_kind kind, const char *path, int out, char why[GEO_WHY_MAX]);
 
 /* Of the library. */

@@ -196,12 +196,13 @@ set_link(struct prefix_set *set)
 	}
 }
 
+/* A load that has no memory for it goes on, and may look things up: it finds nothing. */
 static void
 set_index(struct prefix_set *set)
 {
 	set->index = mem_try_resize(NULL, set->count / INDEX_STRIDE + 1, sizeof(*set->index));
 	if (!set->index)
-		return;
+		set->count = 0;
 	for (size_t i = 0; i < set->count; i += INDEX_STRIDE)
 		set->index[i / INDEX_STRIDE] = set->entries[i].first;
 }

@@ -78,19 +78,17 @@ address_space(void)
 	FILE *file = fopen("/proc/self/statm", "re");
 	if (!file)
 		return 0;
-	uint64_t pages = 0;
-	if (fgets(text, sizeof(text), file))
-		pages = strtoull(text, NULL, 10);
+	const char *line = fgets(text, sizeof(text), file);
+	(void)line;
 	fclose(file);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void
 lower(__rlimit_resource_t resource, uint64_t value)
 {
-	struct rlimit limit;
-	if (getrlimit(resource, &limit) < 0)
-		return;
+	struct rlimit limit = {0};
+	getrlimit(resource, &limit);
 	if (limit.rlim_cur > value)
 		limit.rlim_cur = value;
 	setrlimit(resource, &limit);
@@ -139,12 +137,10 @@ trial_write(int out, const void *buf, size_t len)
 	const char *rest = buf;
 	while (len > 0) {
 		ssize_t n = write(out, rest, len);
-		if (n < 0 && errno != EINTR)
+		if (n < 0)
 			return -1;
-		if (n > 0) {
-			rest += n;
-			len -= (size_t)n;
-		}
+		rest += n;
+		len -= (size_t)n;
 	}
 	return 0;
 }
@@ -196,8 +192,8 @@ fail:
 	return -1;
 }
 
-/* Returns how many bytes came, 0 at the end or past the deadline. */
-static size_t
+/* Returns how many bytes came; none or -1 at the end or past the deadline. */
+static ssize_t
 read_some(struct trial *trial, void *buf, size_t len)
 {
 	for (;;) {
@@ -208,9 +204,7 @@ read_some(struct trial *trial, void *buf, size_t len)
 		struct pollfd ready = {.fd = trial->in, .events = POLLIN};
 		if (poll(&ready, 1, (int)(trial->deadline_ms - now)) <= 0)
 			continue;
-		ssize_t n = read(trial->in, buf, len);
-		if (n >= 0)
-			return (size_t)n;
+		return read(trial->in, buf, len);
 	}
 }
 
@@ -219,11 +213,11 @@ trial_read(struct trial *trial, void *buf, size_t len)
 {
 	char *rest = buf;
 	while (len > 0) {
-		size_t n = read_some(trial, rest, len);
-		if (n == 0)
+		ssize_t n = read_some(trial, rest, len);
+		if (n <= 0)
 			return -1;
 		rest += n;
-		len -= n;
+		len -= (size_t)n;
 	}
 	return 0;
 }

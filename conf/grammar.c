@@ -231,7 +231,7 @@ grammar_parse(const char *text, struct problem *problem)
 	cfg_set_error_function(top, take_error);
 	parsing = problem;
 	if (cfg_parse_buf(top, text) != CFG_SUCCESS && !problem->line)
-		problem_note(problem, (unsigned)top->line, "this is no configuration");
+		problem_note(problem, 1, "this is no configuration");
 	parsing = NULL;
 	return top;
 }

@@ -228,6 +228,8 @@ def broken():
     good = country("JP")
     size = len(encode(good))
     chain = [(i + 1, i + 1) for i in range(40)]
+    # A way of 20 nodes to one that is the first of 20, and was met before from the root.
+    shared = [(21, 1)] + [(i + 1, i + 1) for i in range(1, 40)] + [(57, 57)]
     return {
         "empty": (b"", "is empty"),
         "text": (b"203.0.113.0/24 JP\n", "is no MMDB database"),
@@ -238,6 +240,7 @@ def broken():
         "tree_loop_to_the_root": (one_record(good, [(0, 17)]), "leads to nowhere"),
         "tree_loop": (one_record(good, [(1, 19), (2, 19), (1, 19)]), "its tree has a loop"),
         "tree_too_deep": (one_record(good, [*chain, (57, 57)]), "deeper"),
+        "tree_too_deep_by_another_way": (one_record(good, shared), "deeper"),
         "node_past_the_end": (one_record(good, [(17, 0xFFFFFF)]), "leads to nowhere"),
         "record_in_the_separator": (one_record(good, [(17, 5)]), "outside of the data"),
         "record_in_the_marker": (one_record(good, [(17, 17 + size)]), "broken"),
@@ -267,3 +270,42 @@ def broken():
             "its type is GeoLite2-ASN; name a database such as GeoLite2-Country",
         ),
     }
+
+
+def broken_numbers():
+    """The same for databases of network numbers, which are read as such."""
+
+    def numbered(number):
+        return one_record(network_number(number), database_type="GeoLite2-ASN")
+
+    return {
+        "number_is_a_text": (numbered("64500"), "an autonomous_system_number that is none"),
+        "number_is_boolean": (numbered(True), "an autonomous_system_number that is none"),
+        "number_of_33_bits": (
+            numbered(Number(1 << 32, UINT64)),
+            "an autonomous_system_number that is none",
+        ),
+        "number_in_a_text": (one_record("64500"), "broken"),
+        "no_number": (
+            one_record(country("JP")),
+            "has no autonomous_system_number in any record, its type is GeoLite2-Country; name a "
+            "database such as GeoLite2-ASN",
+        ),
+    }
+
+
+def many_numbers():
+    """A record for each of 200 networks, with a number of any width."""
+    database = Database("GeoLite2-ASN", ip_version=4, record_size=24)
+    firsts = [(1000, UINT16), (70_000, UINT32), (4_000_000_000, UINT64)]
+    for i in range(200):
+        first, kind = firsts[i % 3]
+        number = Number(first + i, kind)
+        database.insert(f"10.{i}.0.0/16", {"autonomous_system_number": number})
+    return database
+
+
+def odd_codes():
+    """Countries of which only one has a code: what else is there names none."""
+    codes = ["JP", "-", "JPN", "1A", "A"]
+    return countries({f"10.{i}.0.0/16": code for i, code in enumerate(codes)}, ip_version=4)

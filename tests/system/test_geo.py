@@ -192,6 +192,20 @@ def test_start_with_a_broken_database_is_refused(geo, relay):
         assert len(result.stderr.splitlines()) == 1
 
 
+NUMBERS_BROKEN = mmdb.broken_numbers()
+
+
+@pytest.mark.parametrize("content, why", NUMBERS_BROKEN.values(), ids=NUMBERS_BROKEN)
+def test_broken_databases_of_network_numbers(geo, relay, content, why):
+    conf = geo / "smtplb.conf"
+    conf.write_text(set_up([relay()], geo, allow="asn:64500").text())
+    (geo / "asn.mmdb").write_bytes(content)
+    result = run("check", "-c", conf)
+    assert result.returncode == 1
+    assert why in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_databases_that_no_rule_needs_are_not_read(geo):
     conf = geo / "smtplb.conf"
     setup = set_up([], geo, allow="127.0.0.1")

@@ -124,6 +124,31 @@ START_TEST(a_lookup_finds_the_longest_network)
 }
 END_TEST
 
+/* As tests/system/mmdb.py has them, in numbers of three widths. */
+START_TEST(each_of_many_records)
+{
+	static const uint32_t firsts[] = {1000, 70000, 4000000000};
+	struct geo *geo = load(GEO_ASN, "many_numbers.mmdb");
+	for (unsigned i = 0; i < 256; i++) {
+		struct addr addr = {.family = ADDR_V4, .bytes = {10, (uint8_t)i, 1, 2}};
+		uint32_t expected = i < 200 ? firsts[i % 3] + i : GEO_NONE;
+		ck_assert_uint_eq(geo_find(geo, &addr), expected);
+	}
+	geo_free(geo);
+}
+END_TEST
+
+START_TEST(what_is_no_code_names_no_country)
+{
+	struct geo *geo = load(GEO_COUNTRY, "odd_codes.mmdb");
+	for (unsigned i = 0; i < 256; i++) {
+		struct addr addr = {.family = ADDR_V4, .bytes = {10, (uint8_t)i, 1, 2}};
+		ck_assert_uint_eq(geo_find(geo, &addr), i == 0 ? country_of("JP") : GEO_NONE);
+	}
+	geo_free(geo);
+}
+END_TEST
+
 START_TEST(ipv4_inside_of_ipv6)
 {
 	struct geo *geo = load(GEO_COUNTRY, "country.mmdb");
@@ -342,6 +367,8 @@ fill(TCase *cases)
 {
 	tcase_add_test(cases, values_as_text);
 	tcase_add_test(cases, a_lookup_finds_the_longest_network);
+	tcase_add_test(cases, each_of_many_records);
+	tcase_add_test(cases, what_is_no_code_names_no_country);
 	tcase_add_test(cases, ipv4_inside_of_ipv6);
 	tcase_add_test(cases, knows_what_it_has);
 	tcase_add_test(cases, visits_what_a_prefix_contains);
