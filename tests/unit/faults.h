@@ -85,6 +85,8 @@ fails(const char *call)
 WRAP(int, epoll_ctl, (int fd, int order, int other, struct epoll_event *event),
 	(fd, order, other, event))
 WRAP(int, socket, (int domain, int type, int protocol), (domain, type, protocol))
+WRAP(int, bind, (int fd, const struct sockaddr *sa, socklen_t len), (fd, sa, len))
+WRAP(int, listen, (int fd, int backlog), (fd, backlog))
 WRAP(int, getsockname, (int fd, struct sockaddr *sa, socklen_t *len), (fd, sa, len))
 WRAP(int, getsockopt, (int fd, int level, int option, void *value, socklen_t *len),
 	(fd, level, option, value, len))
