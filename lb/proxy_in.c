@@ -173,8 +173,8 @@ proxy_in_timeout(struct session *session)
 void
 proxy_in_hurry(struct session *session)
 {
-	if (session->deadline_ms > clock_ms() + STOP_MS)
-		session_set_deadline(session, STOP_MS);
+	uint64_t left_ms = clock_ms_until(session->deadline_ms);
+	session_set_deadline(session, clock_min(left_ms, STOP_MS));
 }
 
 void
