@@ -25,11 +25,13 @@ io_init(struct io *io, struct ev_loop *loop)
 {
 	io->loop = loop;
 	chunk_pool_init(&io->chunks);
+	waker_init(&io->waker, loop);
 }
 
 void
 io_fini(struct io *io)
 {
+	waker_fini(&io->waker);
 	chunk_pool_fini(&io->chunks);
 }
 

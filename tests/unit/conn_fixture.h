@@ -201,7 +201,9 @@ await(const char *told)
 	ev_timer_start(fix.loop, &give_up);
 	while (strcmp(fix.told, told) != 0 && ev_is_active(&give_up))
 		ev_run(fix.loop, EVRUN_ONCE);
+	bool in_time = ev_is_active(&give_up);
 	ev_timer_stop(fix.loop, &give_up);
+	ck_assert(in_time);
 	ck_assert_str_eq(fix.told, told);
 }
 
