@@ -77,6 +77,10 @@ class Faults:
         self.map[: HEAD.size] = HEAD.pack(-1, getattr(errno, error), first, last, 0, 0)
         self.map[0:4] = struct.pack("=i", number)
 
+    def change_error(self, error):
+        """What is armed fails otherwise from now on."""
+        self.map[4:8] = struct.pack("=i", getattr(errno, error))
+
     def failed(self):
         """How many calls have failed since the arming."""
         return HEAD.unpack(self.map[: HEAD.size])[5]
