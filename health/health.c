@@ -7,6 +7,7 @@
 #include "health/counter.h"
 #include "health/phase.h"
 #include "health/probe.h"
+#include "lb/io/waker.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ struct checker {
 
 struct health {
 	struct ev_loop *loop;
+	struct waker waker;
 	struct health_events events;
 	void *context;
 	struct snapshot *snapshot; /* NULL before the first */
@@ -264,6 +266,7 @@ health_new(struct ev_loop *loop, const struct health_events *events, void *conte
 	if (!health)
 		return NULL;
 	health->loop = loop;
+	waker_init(&health->waker, loop);
 	health->events = *events;
 	health->context = context;
 	health->epoch_s = monotonic_s();
@@ -279,6 +282,7 @@ health_free(struct health *health)
 		checker_free(checker);
 	}
 	snapshot_unref(health->snapshot);
+	waker_fini(&health->waker);
 	free(health);
 }
 

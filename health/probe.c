@@ -211,20 +211,12 @@ on_io(struct ev_loop *loop, struct ev_io *io, int events)
 			finish_errno(probe, ENOMEM);
 		return;
 	}
-	switch (probe->phase) {
-	case PHASE_CONNECT:
+	if (probe->phase == PHASE_CONNECT)
 		finish_connect(probe);
-		break;
-	case PHASE_SEND:
+	else if (probe->phase == PHASE_SEND)
 		send_opening(probe);
-		break;
-	case PHASE_REPLY:
-	case PHASE_LINGER:
+	else
 		receive(probe);
-		break;
-	case PHASE_IDLE:
-		break;
-	}
 }
 
 static void

@@ -16,6 +16,7 @@
 #include "lb/watcher.h"
 #include "lb/worker.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -59,8 +60,8 @@ on_health_change(void *context, const char *pool, const char *backend, const str
 {
 	struct daemon *daemon = context;
 	struct pool *living = pool_set_find(daemon->serving.pools, pool);
-	if (living)
-		pool_probed(living, backend, address, up, result->detail);
+	assert(living);
+	pool_probed(living, backend, address, up, result->detail);
 }
 
 static const struct health_events health_events = {

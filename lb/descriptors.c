@@ -27,21 +27,27 @@ descriptors_open_standard(void)
 	close(fd);
 }
 
+/* Whoever may not even ask is not told of a limit. */
+static struct rlimit
+get_limit(void)
+{
+	struct rlimit limit = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+	getrlimit(RLIMIT_NOFILE, &limit);
+	return limit;
+}
+
 void
 descriptors_raise_limit(void)
 {
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	struct rlimit limit = get_limit();
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static uint64_t
 limit_now(void)
 {
-	struct rlimit limit;
-	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? UINT64_MAX : limit.rlim_cur;
+	return get_limit().rlim_cur;
 }
 
 static uint64_t

@@ -69,7 +69,7 @@ print_backend(
 	printf("  backend   %s ", backend->name);
 	print_address(backend, only_port(listener));
 	printf(", weight %u", backend->weight);
-	if (listener->pool->balance == BALANCE_ROUNDROBIN && weights)
+	if (listener->pool->balance == BALANCE_ROUNDROBIN)
 		printf(" of %u", weights);
 	if (backend->max_sessions)
 		printf(", at most %u sessions", backend->max_sessions);

@@ -49,7 +49,7 @@ take_last_chance(struct session *session)
 	struct gate *gate = session->gate;
 	bool waited = gate->queue_began_ms &&
 		      clock_ms_until(gate->queue_began_ms + gate->conf->queue_timeout_ms) == 0;
-	if (!waited || gate->had_last_chance)
+	if (!waited)
 		return -1;
 	gate->had_last_chance = true;
 	if (!pool_pick_early_trial(gate->pool, &gate->claim, &gate->attempt.pick))
@@ -190,22 +190,10 @@ gate_look_again(struct session *session)
 void
 gate_timeout(struct session *session)
 {
-	switch (session->phase) {
-	case PHASE_QUEUE:
-	case PHASE_PAUSE:
+	if (session->phase == PHASE_QUEUE || session->phase == PHASE_PAUSE)
 		look_for_backend(session);
-		break;
-	case PHASE_CONNECT:
-	case PHASE_GREETING:
+	else
 		attempt_timeout(session);
-		break;
-	case PHASE_SCREEN:
-	case PHASE_RECV_PROXY:
-	case PHASE_PUMP:
-	case PHASE_FLUSH:
-	case PHASE_CLOSED:
-		break;
-	}
 }
 
 void

@@ -111,6 +111,16 @@ take_report(struct writer *writer)
 		memcpy(writer->line, line.text, line.len);
 }
 
+/* Half of it is free again: lines are taken, and those that were not are told of. */
+static void
+relieve(void)
+{
+	if (!queue.overflowing || queue.ring.used > LOG_QUEUE_MAX / 2)
+		return;
+	queue.overflowing = false;
+	queue.relieved = true;
+}
+
 /* The lines for the stream that fit, or one for syslog. */
 static void
 take_lines(struct writer *writer)
@@ -127,10 +137,7 @@ take_lines(struct writer *writer)
 		log_stream_add(&writer->stream, writer->line, record.len);
 		more = log_ring_peek(&queue.ring, &record);
 	}
-	if (queue.overflowing && queue.ring.used <= LOG_QUEUE_MAX / 2) {
-		queue.overflowing = false;
-		queue.relieved = true;
-	}
+	relieve();
 }
 
 /* Once lines can be written again, and not for every line that a full queue refuses. */
@@ -199,6 +206,7 @@ drop_outdated(enum log_target target)
 		log_ring_pull(&queue.ring, NULL);
 		queue.dropped++;
 	}
+	relieve();
 }
 
 static void

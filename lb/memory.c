@@ -56,13 +56,11 @@ memory_is_short(void)
 {
 	if (__atomic_load_n(&reserve, __ATOMIC_RELAXED))
 		return false;
-	void *none = NULL;
 	void *block = malloc(RESERVE_SIZE);
 	if (!block)
 		return true;
-	if (!__atomic_compare_exchange_n(
-		    &reserve, &none, block, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-		free(block);
+	/* Another thread may have been faster. */
+	free(__atomic_exchange_n(&reserve, block, __ATOMIC_ACQ_REL));
 	return false;
 }
 

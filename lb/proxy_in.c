@@ -11,6 +11,7 @@
 #include "lb/wire/proxy_reader.h"
 #include "lb/worker.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,7 +137,8 @@ on_ended(struct conn *conn)
 static void
 on_failed(struct conn *conn, int error)
 {
-	fail(session_of_client(conn), strerror(error), END_CLIENT);
+	/* For want of memory it was given up by us. */
+	fail(session_of_client(conn), strerror(error), error == ENOMEM ? END_BALANCER : END_CLIENT);
 }
 
 static const struct conn_events proxy_client_events = {
@@ -173,8 +175,8 @@ proxy_in_timeout(struct session *session)
 void
 proxy_in_hurry(struct session *session)
 {
-	if (session->deadline_ms > clock_ms() + STOP_MS)
-		session_set_deadline(session, STOP_MS);
+	uint64_t left_ms = clock_ms_until(session->deadline_ms);
+	session_set_deadline(session, clock_min(left_ms, STOP_MS));
 }
 
 void

@@ -36,7 +36,8 @@ set_flush_deadline(struct session *session, const struct conn *other)
 		touch(session);
 }
 
-/* One side is lost. The other gets what was received before. error: an errno, 0 for none. */
+/* One side is lost, and has ended thereby. The other gets what was received before. error: an
+ * errno, 0 for none. */
 static void
 lose_side(struct session *session, struct conn *lost, int error)
 {
@@ -48,13 +49,18 @@ lose_side(struct session *session, struct conn *lost, int error)
 		is_client ? END_CLIENT : END_BACKEND);
 	conn_close(lost);
 	conn_shutdown(other);
-	if (!conn_is_open(other) || (other->ended && conn_is_flushed(other))) {
-		session_close(session);
-		return;
-	}
 	session_set_phase(session, PHASE_FLUSH);
 	set_flush_deadline(session, other);
-	conn_receive(other);
+	if (!other->ended)
+		conn_receive(other);
+	close_if_done(session);
+}
+
+/* Sending to a side has failed since it ended: nothing else tells of its loss. */
+static bool
+is_lost(const struct conn *side)
+{
+	return side->broken && side->ended;
 }
 
 static void
@@ -64,7 +70,7 @@ pass_on(struct session *session, struct conn *from, struct conn *to, struct chun
 	if (session->phase == PHASE_FLUSH)
 		return;
 	touch(session);
-	if (to->broken && to->ended)
+	if (is_lost(to))
 		lose_side(session, to, 0);
 	else if (!sent)
 		conn_pause(from);
@@ -84,15 +90,19 @@ end_side(struct session *session, struct conn *ended)
 	close_if_done(session);
 }
 
-/* All that waited for `to` has gone: `from` may send again, or the end goes on. */
+/* Nothing waits for `to` any more: `from` may send again, or the end goes on. */
 static void
-resume(struct session *session, struct conn *from, const struct conn *to)
+resume(struct session *session, struct conn *from, struct conn *to)
 {
+	if (is_lost(to)) {
+		lose_side(session, to, 0);
+		return;
+	}
 	if (session->phase == PHASE_FLUSH)
 		set_flush_deadline(session, to);
 	else
 		touch(session);
-	if (conn_is_open(from) && !from->ended)
+	if (!from->ended)
 		conn_receive(from);
 	close_if_done(session);
 }

@@ -15,6 +15,7 @@
 #include "lb/wire/reply.h"
 #include "lb/worker.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -106,24 +107,12 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int ready)
 		arm_timer(session, session->deadline_ms - now);
 		return;
 	}
-	switch (session->phase) {
-	case PHASE_RECV_PROXY:
+	if (session->phase == PHASE_RECV_PROXY)
 		proxy_in_timeout(session);
-		break;
-	case PHASE_QUEUE:
-	case PHASE_PAUSE:
-	case PHASE_CONNECT:
-	case PHASE_GREETING:
+	else if (session->gate)
 		gate_timeout(session);
-		break;
-	case PHASE_PUMP:
-	case PHASE_FLUSH:
+	else
 		pump_timeout(session);
-		break;
-	case PHASE_SCREEN:
-	case PHASE_CLOSED:
-		break;
-	}
 }
 
 /* Beginning. */
@@ -332,8 +321,7 @@ log_session(const struct session *session)
 void
 session_close(struct session *session)
 {
-	if (session->phase == PHASE_CLOSED)
-		return;
+	assert(session->phase != PHASE_CLOSED);
 	if (session->gate)
 		gate_abandon(session);
 	proxy_in_abandon(session);

@@ -302,12 +302,11 @@ worker_new(struct worker_shared *shared, unsigned index)
 	worker->index = index;
 	worker->reserve_fd = -1;
 	if (!worker_hold_reserve(worker) ||
-		getrandom(&worker->id_base, sizeof(worker->id_base), 0) < 0 ||
-		!(worker->loop = ev_loop_new(EVFLAG_AUTO))) {
-		worker_free_reserve(worker);
-		free(worker);
-		return NULL;
-	}
+		getrandom(&worker->id_base, sizeof(worker->id_base), 0) < 0)
+		goto fail;
+	worker->loop = ev_loop_new(EVFLAG_AUTO);
+	if (!worker->loop)
+		goto fail;
 	pthread_mutex_init(&worker->mutex, NULL);
 	pthread_cond_init(&worker->installed, NULL);
 	io_init(&worker->io, worker->loop);
@@ -319,6 +318,10 @@ worker_new(struct worker_shared *shared, unsigned index)
 	worker->reaper.data = worker;
 	ev_prepare_start(worker->loop, &worker->reaper);
 	return worker;
+fail:
+	worker_free_reserve(worker);
+	free(worker);
+	return NULL;
 }
 
 static void *

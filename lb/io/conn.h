@@ -12,6 +12,7 @@
 
 #include "acl/addr.h"
 #include "lb/io/chunk.h"
+#include "lb/io/waker.h"
 
 #include <ev.h>
 #include <stdbool.h>
@@ -39,8 +40,10 @@ struct conn_events {
 struct io {
 	struct ev_loop *loop;
 	struct chunk_pool chunks;
+	struct waker waker;
 };
 
+/* The loop's user data and release callback are the io's until io_fini. */
 void io_init(struct io *io, struct ev_loop *loop);
 void io_fini(struct io *io);
 

@@ -25,11 +25,13 @@ io_init(struct io *io, struct ev_loop *loop)
 {
 	io->loop = loop;
 	chunk_pool_init(&io->chunks);
+	waker_init(&io->waker, loop);
 }
 
 void
 io_fini(struct io *io)
 {
+	waker_fini(&io->waker);
 	chunk_pool_fini(&io->chunks);
 }
 
@@ -378,7 +380,7 @@ on_ready(struct ev_loop *loop, ev_io *watcher, int ready)
 		finish_connect(conn);
 		return;
 	}
-	if ((ready & EV_WRITE) && conn->queue)
+	if (ready & EV_WRITE)
 		finish_send(conn);
 	if (!(ready & EV_READ) || conn->fd < 0)
 		return;
@@ -386,6 +388,6 @@ on_ready(struct ev_loop *loop, ev_io *watcher, int ready)
 		peek(conn);
 	else if (conn->receiving && conn->unread)
 		receive_again(conn);
-	else if (conn->receiving && !conn->ended)
+	else if (conn->receiving)
 		receive(conn);
 }

@@ -10,8 +10,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,9 +22,11 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* As faults.py has them, in this order. */
@@ -58,6 +62,12 @@ enum function {
 	F_pipe2,
 	F_memfd_create,
 	F_mmap,
+	F_getpwnam,
+	F_prctl,
+	F_initgroups,
+	F_setresgid,
+	F_setresuid,
+	F_capset,
 	FUNCTIONS,
 };
 
@@ -238,6 +248,53 @@ WRAP(int, poll, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, t
 WRAP(pid_t, fork, (void), ())
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags))
 WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags))
+
+WRAP(int, initgroups, (const char *user, gid_t group), (user, group))
+WRAP(int, setresgid, (gid_t real_id, gid_t effective, gid_t saved), (real_id, effective, saved))
+WRAP(int, setresuid, (uid_t real_id, uid_t effective, uid_t saved), (real_id, effective, saved))
+
+struct passwd *
+getpwnam(const char *name)
+{
+	static __typeof__(&getpwnam) real;
+	if (!real)
+		real = REAL(getpwnam);
+	return fails(F_getpwnam) ? NULL : real(name);
+}
+
+/* Only of what is kept and given up: libraries call it for themselves. */
+int
+prctl(int option, ...)
+{
+	static __typeof__(&prctl) real;
+	if (!real)
+		real = REAL(prctl);
+	va_list arguments;
+	va_start(arguments, option);
+	unsigned long argument = va_arg(arguments, unsigned long);
+	va_end(arguments);
+	if ((option == PR_SET_KEEPCAPS || option == PR_SET_NO_NEW_PRIVS) && fails(F_prctl))
+		return -1;
+	return real(option, argument, 0, 0, 0);
+}
+
+/* None but capset(2) is made to fail. */
+long
+syscall(long number, ...)
+{
+	static __typeof__(&syscall) real;
+	if (!real)
+		real = REAL(syscall);
+	long parts[6];
+	va_list arguments;
+	va_start(arguments, number);
+	for (int i = 0; i < 6; i++)
+		parts[i] = va_arg(arguments, long);
+	va_end(arguments);
+	if (number == SYS_capset && fails(F_capset))
+		return -1;
+	return real(number, parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]);
+}
 
 /* Only the log's: to an eventfd, by which loops wake each other, no write fails (eventfd(2)). */
 ssize_t

@@ -39,6 +39,13 @@ FUNCTIONS = {
     "pipe2": ["EMFILE"],
     "memfd_create": ["EMFILE"],
     "mmap": ["ENOMEM"],
+    # Of the one who drops root's powers.
+    "getpwnam": [],
+    "prctl": [],
+    "initgroups": [],
+    "setresgid": [],
+    "setresuid": [],
+    "capset": [],
 }
 NAMES = list(FUNCTIONS)
 HEAD = struct.Struct("=iiQQQQ")  # armed, error, first, last, seen, failed
@@ -70,12 +77,17 @@ class Faults:
         self.map[0:4] = struct.pack("=i", -1)
 
     def arm(self, function, error, first=1, last=None):
-        """From now on the calls numbered first to last (first, if not given) fail."""
+        """From now on the calls numbered first to last (first, if not given) fail; error: None for
+        none that errno tells of."""
         self.disarm()
         number = NAMES.index(function)
         last = first if last is None else last
-        self.map[: HEAD.size] = HEAD.pack(-1, getattr(errno, error), first, last, 0, 0)
+        self.map[: HEAD.size] = HEAD.pack(-1, getattr(errno, error or "", 0), first, last, 0, 0)
         self.map[0:4] = struct.pack("=i", number)
+
+    def change_error(self, error):
+        """What is armed fails otherwise from now on."""
+        self.map[4:8] = struct.pack("=i", getattr(errno, error))
 
     def failed(self):
         """How many calls have failed since the arming."""

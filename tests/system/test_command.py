@@ -114,6 +114,7 @@ def test_version():
         ("run", "-x"),
         ("check", "--unknown"),
         ("check", "-c"),
+        ("check", "--listener", "smtp"),
         ("check", "extra"),
         ("check", "-c", "x.conf", "extra"),
         ("version", "extra"),

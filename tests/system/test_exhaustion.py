@@ -193,10 +193,11 @@ def test_the_reserve_stays_over_a_reload(start, relay, faults):
         assert balancer.reload()["action"] == "reloaded"
 
 
+@pytest.mark.parametrize("top", ["", "max_sessions = 1000"])
 @pytest.mark.parametrize("limit", [26, 40, 64, 80, 100, 128])
-def test_few_descriptors(start, relay, limit):
+def test_few_descriptors(start, relay, limit, top):
     """However few they are, sessions are limited before descriptors run out."""
-    setup = Setup([relay(smtp(b"one"))], workers=1)
+    setup = Setup([relay(smtp(b"one"))], workers=1, top=top)
     balancer = start(setup, prefix=["prlimit", f"--nofile={limit}:{limit}"])
     clients = []
     while (client := setup.connect()).line() == b"220 one ESMTP":

@@ -86,6 +86,16 @@ listener smtp: 2001:db8::7 is allowed
 """)
 
 
+def test_header_of_version_2_over_ipv6(explain):
+    _, text = explain("--listener", "smtp", "2001:db8::7")
+    ends = f"{'20010db8' + '0' * 20 + '0007'} {'20010db8' + '0' * 20 + '0025'}"
+    assert text.endswith(f"""\
+  header    0d0a0d0a000d0a515549540a 21 21 0024 {ends} c350 0019
+            v2 PROXY TCP6 from [2001:db8::7]:50000 to [2001:db8::25]:25
+            50000 stands for the client's port
+""")
+
+
 def test_denied(explain):
     assert explain("--listener", "smtp", "::ffff:203.0.113.66") == (1, """\
 listener smtp: 203.0.113.66 is denied
@@ -149,16 +159,20 @@ def test_source_of_proxy_headers(explain):
     assert "  proxy     must send a PROXY header; " in text
 
 
-def test_only_through_a_balancer_in_front(tmp_path):
+@pytest.mark.parametrize("bind, client, family", [
+    ("127.0.0.1:25", "2001:db8::7", "6"),
+    ("[::1]:25", "203.0.113.7", "4"),
+])
+def test_only_through_a_balancer_in_front(tmp_path, bind, client, family):
     with Relay() as relay:
-        setup = Setup([relay], allow="2001:db8::/32", listener="accept_proxy = { 127.0.0.9 }")
+        setup = Setup([relay], bind=bind, allow=client, listener="accept_proxy = { 127.0.0.9 }")
     conf = tmp_path / "smtplb.conf"
     conf.write_text(setup.text())
-    result = run("explain", "-c", conf, "2001:db8::7")
+    result = run("explain", "-c", conf, client)
     assert (result.returncode, result.stderr) == (0, "")
-    assert "none for IPv6: such a client comes only through a balancer in" in result.stdout
+    assert f"none for IPv{family}: such a client comes only through a balancer" in result.stdout
     assert result.stdout.endswith(
-        "  header    PROXY TCP6, the destination as a balancer in front announces it\n")
+        f"  header    PROXY TCP{family}, the destination as a balancer in front announces it\n")
 
 
 def test_backup_and_max_sessions(tmp_path):

@@ -188,6 +188,50 @@ def test_budget_ends_the_attempts(start, relay):
     assert int(balancer.wait("session", result="no_backend")["attempts"]) > 1
 
 
+def test_a_budget_that_one_attempt_uses_up(start, relay):
+    silent, good = relay(hold_silent), relay(smtp(b"good"))
+    setup = Setup([silent, good], pool="greeting_budget = 300ms")
+    balancer = start(setup)
+    with setup.connect() as client:
+        assert client.line().startswith(b"421 4.3.2 lb.test no relay available (")
+    assert balancer.wait("session", result="no_backend")["attempts"] == "1"
+    assert balancer.wait("attempt")["cause"] == "greeting_timeout"
+    assert good.accepted == 0
+
+
+OUR_FAULTS = [
+    ("socket", "EMFILE", 1),
+    ("socket", "ENFILE", 1),
+    ("socket", "ENOBUFS", 1),
+    ("setsockopt", "ENOMEM", 1),
+    ("connect", "EAGAIN", 1),
+    ("epoll_ctl", "ENOMEM", 2),  # the first is for the client
+    ("epoll_ctl", "ENOSPC", 2),
+    ("getsockopt", "ENOBUFS", 1),
+    ("recv", "ENOMEM", 2),
+]
+
+
+@pytest.mark.parametrize(
+    "call, error, number", OUR_FAULTS, ids=[f"{f[0]}-{f[1]}" for f in OUR_FAULTS]
+)
+def test_no_relay_is_blamed_for_a_want_of_ours(start, relay, faults, call, error, number):
+    """At once, not when a timer ends; the session's next attempt succeeds."""
+    setup = Setup(
+        [relay(smtp(b"one"))],
+        workers=1,
+        pool="connect_timeout = 1m greeting_timeout = 1m greeting_budget = 2m greeting_retry = 10ms",
+        health="type = none greeting_fall = 1",
+    )
+    balancer = start(setup, prefix=faults.prefix)
+    faults.arm(call, error, number)
+    assert setup.greeting() == b"220 one ESMTP"
+    assert faults.failed() == 1
+    assert balancer.wait("attempt")["cause"] == "resources"
+    balancer.wait("session", result="ok", attempts=2)
+    assert not balancer.find("health")
+
+
 def test_our_reply_arrives_even_if_the_client_has_talked(start, relay):
     """A close with unread bytes would reset the connection and take the reply with it."""
     setup = Setup([relay(close_at_once)], pool="greeting_retry = 0s")

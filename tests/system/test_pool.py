@@ -412,6 +412,39 @@ def test_a_client_that_leaves_the_queue_is_noticed(closed, how):
     assert (event["backend"], event["attempts"]) == ("-", "0")
 
 
+@pytest.fixture
+def half_full(start, relay):
+    """A balancer with a relay that is full and one, `bad`, that closes every connection; and a
+    client that waits, which has tried that."""
+    one = relay(smtp(b"full"))
+    one.options = "max_sessions = 1"
+    bad = relay(lambda conn: conn.sock.recv(536))
+    setup = Setup(
+        [one, bad], workers=1, pool="greeting_retry = 200ms", health="type = none greeting_fall = 0"
+    )
+    balancer = start(setup)
+    with setup.connect() as holder, setup.connect() as client:
+        assert holder.line() == b"220 full ESMTP"
+        balancer.wait("attempt", backend="relay2")
+        yield balancer, bad, client
+
+
+def test_another_round_while_a_backend_is_full(half_full):
+    """Who waits for a backend that is full tries the others again meanwhile."""
+    balancer, bad, client = half_full
+    balancer.wait("attempt", 3, backend="relay2")
+    bad.serve = smtp(b"good")
+    assert client.line() == b"220 good ESMTP"
+
+
+def test_nothing_puts_off_the_next_round(half_full):
+    """Each reload lets those who wait look again."""
+    balancer, bad, client = half_full
+    bad.serve = smtp(b"good")
+    eventually(lambda: balancer.reload() and bad.accepted > 1)
+    assert client.line() == b"220 good ESMTP"
+
+
 def test_all_relays_restart_at_once(start, relay):
     """Under load: every session is greeted."""
     relays = [relay(smtp(), host=f"127.0.1.{i}") for i in (1, 2)]

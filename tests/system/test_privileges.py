@@ -1,16 +1,18 @@
 """Started as root: binds low ports, becomes the user, and can still bind low ports at a reload.
 Each test process has a loopback address of its own, so that low ports never meet."""
 
+import errno
 import os
 import pwd
 import shutil
 import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
-from balancer import Setup, run
-from peers import connect, smtp
+from balancer import PROGRAM, Setup, run
+from peers import DEADLINE, connect, smtp
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop root's powers")
 
@@ -95,6 +97,53 @@ def test_file_that_the_user_can_not_read_refuses_the_reload(start, relay, folder
     assert setup.greeting() == b"220 one ESMTP"
     table.chmod(0o644)
     assert balancer.reload()["action"] == "reloaded"
+
+
+CALLS = [
+    ("getpwnam", "EIO", 2, "look up the user"),  # the first looks whether there is one
+    ("getpwnam", None, 2, "look up the user"),
+    ("prctl", "EINVAL", 1, "keep CAP_NET_BIND_SERVICE"),
+    ("initgroups", "EPERM", 1, "become the user"),
+    ("setresgid", "EAGAIN", 1, "become the user"),
+    ("setresuid", "EAGAIN", 1, "become the user"),
+    ("capset", "EPERM", 1, "give up root's other powers"),
+    ("prctl", "EINVAL", 2, "give up root's other powers"),
+]
+
+
+@pytest.mark.parametrize(
+    "call, error, number, what", CALLS, ids=[f"{c[0]}-{c[1]}-{c[2]}" for c in CALLS]
+)
+def test_who_can_not_drop_root_does_not_run(relay, folder, faults, call, error, number, what):
+    setup = low_port_setup([relay(smtp(b"one"))], [25])
+    conf = folder / "smtplb.conf"
+    conf.write_text(text_of(setup))
+    faults.arm(call, error, number)
+    result = subprocess.run(
+        [*faults.prefix, PROGRAM, "run", "-c", conf],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert result.returncode == 1
+    why = os.strerror(getattr(errno, error or "ENOENT"))
+    assert result.stderr == f"smtplb: can't drop root for user `{USER}` ({what}): {why}\n"
+    assert faults.failed() == 1
+    with pytest.raises(ConnectionRefusedError):
+        setup.connect()
+
+
+def test_user_is_no_matter_without_root(start, relay, folder):
+    """Whoever is not root stays who they are."""
+    account = pwd.getpwnam(USER)
+    setup = Setup([relay(smtp(b"one"))])
+    setup.user = "daemon"
+    ids = [str(account.pw_uid), str(account.pw_gid)]
+    prefix = ["setpriv", "--reuid", ids[0], "--regid", ids[1], "--clear-groups"]
+    balancer = start(text_of(setup), folder=folder, prefix=prefix)
+    assert status(balancer)["Uid"].split() == [ids[0]] * 4
+    assert setup.greeting() == b"220 one ESMTP"
 
 
 def test_graceful_stop_as_the_user(start, relay, folder):

@@ -427,6 +427,30 @@ def test_who_waits_takes_room(start, relay):
     waiting.close()
 
 
+def test_no_descriptor_to_wait_for_a_header_with(start, relay, faults):
+    """Turned away at once, as everybody, for whomever it would have come."""
+    setup = trusting([relay(smtp())], workers=1)
+    balancer = start(setup, prefix=faults.prefix)
+    faults.arm("accept4", "EMFILE")
+    with setup.connect(FRONT) as client:
+        assert client.line().startswith(FULL)
+        assert client.rest() == b""
+    assert balancer.wait("session", result="limited")["client"].startswith(f"{FRONT}:")
+    with announce(setup, headers.v2(CLIENT, CALLED)) as client:
+        assert client.line() == b"220 relay ESMTP"
+
+
+def test_no_memory_to_wait_for_a_header_with(start, relay, faults):
+    setup = trusting([relay(smtp())], workers=1, listener="proxy_timeout = 1h")
+    balancer = start(setup, prefix=faults.prefix)
+    faults.arm("epoll_ctl", "ENOMEM")
+    with announce(setup, b"PROXY ") as client:
+        assert_refused(balancer, setup.relays[0], "Cannot allocate memory")
+        client.reset()
+    with announce(setup, headers.v2(CLIENT, CALLED)) as client:
+        assert client.line() == b"220 relay ESMTP"
+
+
 @pytest.mark.parametrize("how", ["fin", "rst"])
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_health_check_of_a_balancer_in_front(start, relay, version, how):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -242,6 +243,19 @@ def test_port_taken_by_another_program(tmp_path, relay):
     assert re.fullmatch(
         rf"{re.escape(str(conf))}:\d+: can't listen on 127\.0\.0\.1:{taken}: .*\n", result.stderr
     )
+
+
+def test_port_taken_in_the_other_family_only(tmp_path, relay):
+    """Our own address beside it is not to blame."""
+    setup = Setup([relay()])
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as foreign:
+        foreign.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        foreign.bind(("::", setup.port))
+        foreign.listen()
+        setup.bind = f"0.0.0.0:{setup.port}, [::]:{setup.port}"
+        result, _ = run_text(tmp_path, setup.text())
+    assert result.returncode == 1
+    assert f"can't listen on [::]:{setup.port}: Address already in use; another" in result.stderr
 
 
 @pytest.mark.parametrize("host, wildcard", [("127.0.0.1", "0.0.0.0"), ("[::1]", "[::]")])

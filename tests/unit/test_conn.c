@@ -2,255 +2,8 @@
  * The contract of lb/io/conn.h, on socket pairs with small buffers. Nothing here knows the engine:
  * each test says what it does to the other end, and which events must come in which order.
  */
+#include "tests/unit/conn_fixture.h"
 #include "tests/unit/unit.h"
-
-#include "lb/io/conn.h"
-
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-enum {
-	BUFFER = 4608, /* of each socket: the kernel's least */
-	GIVE_UP_S = 20,
-	LOG_MAX = 4096,
-};
-
-/* A conn, the other end of its connection, and what was told of it. */
-static struct {
-	struct ev_loop *loop;
-	struct io io;
-	struct conn conn;
-	int other;
-	char told[LOG_MAX]; /* events, a letter each: C connected, R received, E ended, F failed, S
-			       sent, L left */
-	size_t told_len;
-	int error;
-	uint8_t got[1 << 20]; /* what was received */
-	size_t got_len;
-	bool close_on_event;
-	bool in_call; /* of a conn_* function */
-} fix;
-
-static void
-tell(char event)
-{
-	ck_assert(!fix.in_call);
-	ck_assert(fix.told_len + 1 < LOG_MAX);
-	/* Many chunks are one R. */
-	if (event != 'R' || fix.told_len == 0 || fix.told[fix.told_len - 1] != 'R')
-		fix.told[fix.told_len++] = event;
-	fix.told[fix.told_len] = '\0';
-	if (fix.close_on_event)
-		conn_close(&fix.conn);
-	ev_break(fix.loop, EVBREAK_ONE);
-}
-
-static void
-on_connected(struct conn *conn, int error)
-{
-	ck_assert_ptr_eq(conn, &fix.conn);
-	fix.error = error;
-	tell('C');
-}
-
-static void
-on_received(struct conn *conn, struct chunk *chunk)
-{
-	ck_assert_ptr_eq(conn, &fix.conn);
-	ck_assert_uint_gt(chunk->len, 0);
-	ck_assert_uint_le(fix.got_len + chunk->len, sizeof(fix.got));
-	memcpy(fix.got + fix.got_len, chunk->data, chunk->len);
-	fix.got_len += chunk->len;
-	chunk_put(chunk);
-	tell('R');
-}
-
-static void
-on_ended(struct conn *conn)
-{
-	ck_assert_ptr_eq(conn, &fix.conn);
-	tell('E');
-}
-
-static void
-on_failed(struct conn *conn, int error)
-{
-	ck_assert_ptr_eq(conn, &fix.conn);
-	fix.error = error;
-	tell('F');
-}
-
-static void
-on_sent(struct conn *conn)
-{
-	ck_assert_ptr_eq(conn, &fix.conn);
-	ck_assert(conn_is_flushed(conn));
-	tell('S');
-}
-
-static void
-on_left(struct conn *conn)
-{
-	ck_assert_ptr_eq(conn, &fix.conn);
-	tell('L');
-}
-
-static const struct conn_events events = {
-	.connected = on_connected,
-	.received = on_received,
-	.ended = on_ended,
-	.failed = on_failed,
-	.sent = on_sent,
-	.left = on_left,
-};
-
-#define CALL(call)                   \
-	do {                         \
-		fix.in_call = true;  \
-		call;                \
-		fix.in_call = false; \
-	} while (0)
-
-static int
-tcp_socket(void)
-{
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int size = BUFFER;
-	ck_assert_int_ge(fd, 0);
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	return fd;
-}
-
-/* Listens on some port of loopback. */
-static int
-listening(struct sockaddr_in *at)
-{
-	int fd = tcp_socket();
-	socklen_t len = sizeof(*at);
-	*at = (struct sockaddr_in){.sin_family = AF_INET};
-	at->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)at, len), 0);
-	ck_assert_int_eq(listen(fd, 1), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)at, &len), 0);
-	return fd;
-}
-
-static void
-set_up(void)
-{
-	memset(&fix, 0, sizeof(fix));
-	fix.other = -1;
-	fix.loop = ev_loop_new(EVFLAG_AUTO);
-	io_init(&fix.io, fix.loop);
-	conn_init(&fix.conn, &fix.io, &events);
-	ck_assert(!conn_is_open(&fix.conn));
-}
-
-/* An open conn with its other end. */
-static void
-set_up_pair(void)
-{
-	struct sockaddr_in at;
-	set_up();
-	int listener = listening(&at);
-	fix.other = tcp_socket();
-	ck_assert_int_eq(connect(fix.other, (struct sockaddr *)&at, sizeof(at)), 0);
-	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	ck_assert_int_ge(fd, 0);
-	close(listener);
-	CALL(conn_open(&fix.conn, fd));
-	ck_assert(conn_is_open(&fix.conn));
-}
-
-/* Everything must be back in the end, whatever happened: io_fini checks nothing, ASan does. */
-static void
-tear_down(void)
-{
-	CALL(conn_close(&fix.conn));
-	ck_assert(!conn_is_open(&fix.conn));
-	if (fix.other >= 0)
-		close(fix.other);
-	io_fini(&fix.io);
-	ev_loop_destroy(fix.loop);
-}
-
-static void
-on_give_up(struct ev_loop *loop, ev_timer *timer, int ready)
-{
-	(void)timer;
-	(void)ready;
-	ev_break(loop, EVBREAK_ALL);
-}
-
-/* Runs the loop until these events were told in all. */
-static void
-await(const char *told)
-{
-	ev_timer give_up;
-	ev_timer_init(&give_up, on_give_up, GIVE_UP_S, 0);
-	ev_timer_start(fix.loop, &give_up);
-	while (strcmp(fix.told, told) != 0 && ev_is_active(&give_up))
-		ev_run(fix.loop, EVRUN_ONCE);
-	ev_timer_stop(fix.loop, &give_up);
-	ck_assert_str_eq(fix.told, told);
-}
-
-/* Lets the loop do all that can be done now. */
-static void
-turn(void)
-{
-	for (int i = 0; i < 20; i++)
-		ev_run(fix.loop, EVRUN_NOWAIT);
-}
-
-static struct chunk *
-chunk_of(const uint8_t *bytes, size_t len)
-{
-	struct chunk *chunk = chunk_get(&fix.io.chunks);
-	ck_assert_ptr_nonnull(chunk);
-	memcpy(chunk->bytes, bytes, len);
-	chunk->len = len;
-	return chunk;
-}
-
-static bool
-send_bytes(const void *bytes, size_t len)
-{
-	bool done;
-	CALL(done = conn_send(&fix.conn, chunk_of(bytes, len)));
-	ck_assert_int_eq(done, conn_is_flushed(&fix.conn));
-	return done;
-}
-
-static void
-reset_other(void)
-{
-	struct linger now = {.l_onoff = 1};
-	setsockopt(fix.other, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	close(fix.other);
-	fix.other = -1;
-}
-
-static void
-other_says(const char *text)
-{
-	ck_assert_int_eq(send(fix.other, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-}
-
-/* Numbered words, so that any disorder shows. */
-static uint8_t
-byte_at(size_t at)
-{
-	uint32_t word = (uint32_t)(at / 4);
-	return (uint8_t)(word >> 8 * (at % 4));
-}
 
 /* Chunks that do not fit, and a FIN behind them: all of it arrives in order, then the FIN. */
 START_TEST(queued_chunks_then_fin)
@@ -343,8 +96,7 @@ START_TEST(close_with_a_queue)
 {
 	uint8_t bytes[CHUNK_SIZE] = {0};
 	set_up_pair();
-	while (send_bytes(bytes, sizeof(bytes)))
-		;
+	fill_queue();
 	send_bytes(bytes, sizeof(bytes));
 	CALL(conn_receive(&fix.conn));
 	other_says("unheard");
@@ -513,10 +265,8 @@ END_TEST
  * waits, what is sent afterwards is dropped, and the receiving side tells of the end. */
 START_TEST(a_reset_while_sending)
 {
-	uint8_t bytes[CHUNK_SIZE] = {0};
 	set_up_pair();
-	while (send_bytes(bytes, sizeof(bytes)))
-		;
+	fill_queue();
 	reset_other();
 	await("S");
 	ck_assert(send_bytes("dropped", 7));
@@ -543,15 +293,44 @@ START_TEST(close_in_an_event)
 }
 END_TEST
 
-static const struct addr anywhere = {.family = ADDR_NONE};
-
-static struct endpoint
-endpoint_of(const struct sockaddr_in *sa)
+/* ... and nothing follows: neither the rest of what is there nor, after `sent`, what could be
+ * received as well. */
+START_TEST(nothing_follows_a_close_in_received)
 {
-	struct endpoint endpoint;
-	endpoint_from_sockaddr(&endpoint, (const struct sockaddr *)sa);
-	return endpoint;
+	static const uint8_t bytes[2 * CHUNK_SIZE];
+	int fds[2];
+	set_up();
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	fix.other = fds[1];
+	CALL(conn_open(&fix.conn, fds[0]));
+	fix.close_on_event = true;
+	CALL(conn_receive(&fix.conn));
+	ck_assert_int_eq(send(fix.other, bytes, sizeof(bytes), 0), sizeof(bytes));
+	await("R");
+	turn();
+	ck_assert_str_eq(fix.told, "R");
+	ck_assert_uint_eq(fix.got_len, CHUNK_SIZE);
+	tear_down();
 }
+END_TEST
+
+START_TEST(nothing_follows_a_close_in_sent)
+{
+	set_up_pair();
+	fix.close_on_event = true;
+	fill_queue();
+	drain_other();
+	other_says("unheard");
+	struct pollfd both = {.fd = fix.conn.fd, .events = POLLIN | POLLOUT};
+	while (both.revents != (POLLIN | POLLOUT))
+		ck_assert_int_eq(poll(&both, 1, -1), 1);
+	CALL(conn_receive(&fix.conn));
+	await("S");
+	turn();
+	ck_assert_str_eq(fix.told, "S");
+	tear_down();
+}
+END_TEST
 
 START_TEST(connect_and_talk)
 {
@@ -636,6 +415,8 @@ add(TCase *cases)
 	tcase_add_test(cases, a_reset_while_receiving);
 	tcase_add_test(cases, a_reset_while_sending);
 	tcase_add_test(cases, close_in_an_event);
+	tcase_add_test(cases, nothing_follows_a_close_in_received);
+	tcase_add_test(cases, nothing_follows_a_close_in_sent);
 	tcase_add_test(cases, connect_and_talk);
 	tcase_add_test(cases, connect_refused);
 	tcase_add_test(cases, connect_abandoned);

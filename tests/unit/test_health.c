@@ -2,8 +2,9 @@
  * The checkers against a scripted peer on loopback: rise and fall, first probes, reloads. Nothing
  * here measures time: the loop runs until the event came.
  */
-#include "tests/unit/unit.h"
+#include "tests/unit/faults.h"
 #include "tests/unit/http_peer.h"
+#include "tests/unit/unit.h"
 
 #include "health/health.h"
 
@@ -222,6 +223,38 @@ START_TEST(resources_do_not_count)
 }
 END_TEST
 
+static void
+on_give_up(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	*(bool *)timer->data = true;
+}
+
+/* A probe that the loop can't watch is over at once, and not when its time is up. */
+START_TEST(unwatched_is_told_at_once)
+{
+	struct bench bench;
+	struct ev_timer give_up;
+	bool gave_up = false;
+	bench_init(&bench, 1, good);
+	bench.config.pool.check.interval_ms = 1000000000;
+	ev_io_stop(bench.loop, &bench.peer.accept); /* nothing else wakes the loop */
+	health_configure(bench.health, &bench.config.snapshot);
+	ev_run(bench.loop, EVRUN_NOWAIT);
+	fault_order("epoll_ctl", ENOMEM, 1, 1);
+	ev_timer_init(&give_up, on_give_up, 10, 0);
+	give_up.data = &gave_up;
+	ev_timer_start(bench.loop, &give_up);
+	bench_probes(&bench, 1);
+	ck_assert(!gave_up);
+	ck_assert_int_eq(bench.cause, PROBE_RESOURCES);
+	ck_assert(is_up(&bench, 0));
+	ev_timer_stop(bench.loop, &give_up);
+	bench_fini(&bench);
+}
+END_TEST
+
 /* State and run survive a reload, also of an interval that never came to its end. */
 START_TEST(reload_keeps_state)
 {
@@ -390,6 +423,7 @@ fill(TCase *cases)
 	tcase_add_test(cases, first_probes_at_once);
 	tcase_add_test(cases, no_overlap);
 	tcase_add_test(cases, resources_do_not_count);
+	tcase_add_test(cases, unwatched_is_told_at_once);
 	tcase_add_test(cases, reload_keeps_state);
 	tcase_add_test(cases, reload_shorter_interval);
 	tcase_add_test(cases, reload_under_a_probe);

@@ -7,8 +7,10 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/test_loader.XXXXXX";
@@ -34,6 +36,19 @@ write_file(const char *path, const char *text)
 	ck_assert_ptr_nonnull(file);
 	fputs(text, file);
 	ck_assert_int_eq(fclose(file), 0);
+}
+
+/* What somebody writes into the list when its stamp is looked at next; NULL = nothing. */
+static const char *writes_before_a_look;
+
+int
+stat(const char *restrict path, struct stat *restrict st)
+{
+	const char *text = writes_before_a_look;
+	writes_before_a_look = NULL;
+	if (text)
+		write_file(list_path, text);
+	return fstatat(AT_FDCWD, path, st, 0);
 }
 
 static void
@@ -166,6 +181,20 @@ START_TEST(overtaken)
 }
 END_TEST
 
+/* What was read is what was quiet, but no longer what is there. */
+START_TEST(overtaken_once_it_was_read)
+{
+	struct snapshot *first = load_first();
+	write_file(list_path, "127.0.0.22\n");
+	struct file_stamp stamp = file_stamp_read(list_path);
+	writes_before_a_look = "127.0.0.222\n";
+	read_again(first, &stamp);
+	ck_assert(told.overtaken);
+	ck_assert_ptr_null(told.snapshot);
+	snapshot_unref(first);
+}
+END_TEST
+
 /* The file is loaded after the lists, whoever came first, and once for any number of wishes. */
 START_TEST(file_is_loaded_after_a_load)
 {
@@ -198,6 +227,7 @@ fill(TCase *cases)
 	tcase_add_test(cases, list_is_read_again);
 	tcase_add_test(cases, refusal_tells_what_it_read);
 	tcase_add_loop_test(cases, overtaken, 0, 2);
+	tcase_add_test(cases, overtaken_once_it_was_read);
 	tcase_add_test(cases, file_is_loaded_after_a_load);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "lb/log.h"
 
+#include "tests/unit/faults.h"
 #include "tests/unit/log_reader.h"
 #include "tests/unit/unit.h"
 
@@ -235,7 +236,57 @@ START_TEST(failing)
 	put_lines(LOG_LEVEL_INFO, LINES);
 	log_stop();
 	ck_assert_uint_eq(log_dropped(), 2 * LINES);
+	put_line(LOG_LEVEL_INFO, 0, 0); /* written by ourselves */
+	ck_assert_uint_eq(log_dropped(), 2 * LINES + 1);
 	close(fds[1]);
+}
+END_TEST
+
+/* Nor does one that says it would block, or was interrupted, cost a line. */
+START_TEST(passing_errors)
+{
+	int fds[2];
+	struct reader reader;
+	ck_assert_int_eq(pipe(fds), 0);
+	fault_order("write", _i % 2 ? EINTR : EAGAIN, 1, 3);
+	ck_assert_int_eq(log_start(fds[1]), 0);
+	if (_i / 2)
+		log_stop();
+	put_line(LOG_LEVEL_INFO, 0, 0);
+	log_stop();
+	close(fds[1]);
+	reader_init(&reader, fds[0]);
+	reader_run(&reader);
+	ck_assert_uint_eq(reader.lines, 1);
+	ck_assert_uint_eq(log_dropped(), 0);
+}
+END_TEST
+
+/* Nobody waits for a pipe that is blocked once the log goes elsewhere: what is queued for it is
+ * dropped, and the log is as it was when it comes back. */
+START_TEST(elsewhere_and_back)
+{
+	enum { LINES = 20000 };
+	int fds[2];
+	struct reader reader;
+	log_set_level(LOG_LEVEL_ERROR); /* syslog is told of nothing that was dropped */
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(log_start(fds[1]), 0);
+	put_lines(LOG_LEVEL_ERROR, LINES);
+	uint64_t dropped = log_dropped();
+	log_set_target(LOG_SYSLOG);
+	await_dropped(dropped + 1);
+	log_set_target(LOG_STDERR);
+	ck_assert_uint_gt(log_dropped(), LINES * 9 / 10);
+	put_line(LOG_LEVEL_ERROR, 1, 0);
+	reader_init(&reader, fds[0]);
+	reader_start(&reader);
+	reader_await(&reader, LINES + 1, false);
+	log_stop();
+	close(fds[1]);
+	pthread_join(reader.thread, NULL);
+	ck_assert_uint_eq(reader.next[1], 1);
+	ck_assert_uint_eq(reader.lines + log_dropped(), LINES + 1);
 }
 END_TEST
 
@@ -267,6 +318,49 @@ START_TEST(recovers)
 	ck_assert_uint_ge(reader.reports, 1);
 	ck_assert_uint_eq(reader.reported, log_dropped());
 	ck_assert_uint_gt(reader.next[1], 0);
+}
+END_TEST
+
+static uint64_t
+lines_in(int fd)
+{
+	char text[8192];
+	uint64_t count = 0;
+	ssize_t len = pread(fd, text, sizeof(text), 0);
+	for (ssize_t i = 0; i < len; i++)
+		count += text[i] == '\n';
+	return count;
+}
+
+/* The end comes where there is room for so many bytes and no more: for the rest of a line, for half
+ * of one, for half of the report. A line is whole or counted, wherever that falls. */
+START_TEST(ends_in_the_middle)
+{
+	enum { LINES = 20, STEP = 7 };
+	int fd = memfd_create("test_log_queue", 0);
+	struct rlimit limit;
+	struct reader reader;
+	ck_assert_int_ge(fd, 0);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = 1000;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	ck_assert_int_eq(log_start(fd), 0);
+	put_lines(LOG_LEVEL_INFO, LINES);
+	while (lines_in(fd) + log_dropped() < LINES - 1) /* but for the one that was begun */
+		poll(NULL, 0, 1);
+	limit.rlim_cur += (rlim_t)_i * STEP;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	put_line(LOG_LEVEL_INFO, 1, 0);
+	log_stop();
+	limit.rlim_cur = limit.rlim_max; /* for what Check writes */
+	setrlimit(RLIMIT_FSIZE, &limit);
+	lseek(fd, 0, SEEK_SET);
+	reader_init(&reader, fd);
+	while (reader_read(&reader) > 0)
+		;
+	close(fd);
+	ck_assert_uint_eq(reader.lines + log_dropped(), LINES + 1);
+	ck_assert_uint_le(reader.reported, log_dropped());
 }
 END_TEST
 
@@ -327,7 +421,10 @@ fill(TCase *cases)
 	tcase_add_loop_test(cases, all_counted, 0, kinds);
 	tcase_add_test(cases, overload);
 	tcase_add_loop_test(cases, failing, 0, 2);
+	tcase_add_loop_test(cases, passing_errors, 0, 4);
+	tcase_add_test(cases, elsewhere_and_back);
 	tcase_add_loop_test(cases, recovers, 0, 60);
+	tcase_add_loop_test(cases, ends_in_the_middle, 0, 60);
 	tcase_add_test(cases, stuck_terminal);
 	tcase_add_test(cases, restart);
 }

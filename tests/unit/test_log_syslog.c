@@ -4,6 +4,7 @@
  */
 #include "lb/log_syslog.h"
 
+#include "tests/unit/faults.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -139,6 +140,27 @@ START_TEST(gone_and_back)
 }
 END_TEST
 
+static const struct {
+	const char *call;
+	int error;
+} faults_at_once[] = {
+	{"socket", EMFILE},
+	{"connect", EACCES},
+};
+
+START_TEST(no_way_there)
+{
+	int fd = listen_there();
+	fault_order(faults_at_once[_i].call, faults_at_once[_i].error, 1, 1);
+	ck_assert_int_eq(send_line(LOG_LEVEL_INFO), -1);
+	ck_assert_int_eq(errno, faults_at_once[_i].error);
+	ck_assert_int_eq(syslog.fd, -1);
+	ck_assert_int_eq(send_line(LOG_LEVEL_INFO), 1);
+	receive(fd);
+	close(fd);
+}
+END_TEST
+
 static void
 fill(TCase *cases)
 {
@@ -146,6 +168,7 @@ fill(TCase *cases)
 	tcase_add_loop_test(cases, form, 0, sizeof(levels) / sizeof(levels[0]));
 	tcase_add_test(cases, blocked);
 	tcase_add_test(cases, gone_and_back);
+	tcase_add_loop_test(cases, no_way_there, 0, 2);
 }
 
 UNIT_MAIN("log_syslog", fill)

@@ -2,6 +2,7 @@
  * Sockets: what an accepted and an outgoing connection have of options, who may listen where.
  */
 #include "lb/io/socket.h"
+#include "tests/unit/faults.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -200,6 +201,126 @@ START_TEST(test_source_address_that_is_not_ours)
 }
 END_TEST
 
+/* Failing calls. */
+
+static int
+lowest_descriptor(void)
+{
+	int fd = dup(STDERR_FILENO);
+	close(fd);
+	return fd;
+}
+
+static const struct {
+	const char *address;
+	unsigned sockets;
+	const char *call;
+	unsigned number; /* which of them fails */
+	int error;
+} listen_faults[] = {
+	{"127.0.0.1", 1, "socket", 1, EMFILE},
+	{"127.0.0.1", 2, "socket", 2, ENFILE},
+	{"127.0.0.1", 1, "setsockopt", 1, ENOMEM}, /* of every socket */
+	{"127.0.0.1", 1, "setsockopt", 2, ENOMEM},
+	{"127.0.0.1", 1, "setsockopt", 3, ENOMEM},
+	{"127.0.0.1", 1, "setsockopt", 4, ENOMEM},
+	{"127.0.0.1", 1, "setsockopt", 5, ENOMEM},
+	{"127.0.0.1", 1, "setsockopt", 6, ENOMEM}, /* SO_REUSEADDR */
+	{"127.0.0.1", 1, "setsockopt", 7, EPERM},  /* IP_FREEBIND */
+	{"::1", 1, "setsockopt", 7, EPERM},
+	{"::1", 1, "setsockopt", 8, EPERM},       /* IPV6_V6ONLY */
+	{"127.0.0.1", 1, "setsockopt", 8, EPERM}, /* SO_REUSEPORT */
+	{"127.0.0.1", 2, "setsockopt", 16, EPERM},
+	{"127.0.0.1", 1, "bind", 1, EACCES},
+	{"127.0.0.1", 2, "listen", 2, EADDRINUSE},
+};
+
+/* All or none, and nothing is left open. */
+START_TEST(test_listening_that_fails)
+{
+	int fds[2], before = lowest_descriptor();
+	struct endpoint at = any_port(listen_faults[_i].address);
+	ck_assert_int_eq(socket_listen(&at, fds, 1), 0);
+	at = name_of(fds[0]); /* a port for both */
+	close(fds[0]);
+	fault_order(listen_faults[_i].call, listen_faults[_i].error, listen_faults[_i].number,
+		listen_faults[_i].number);
+	ck_assert_int_eq(socket_listen(&at, fds, listen_faults[_i].sockets), -1);
+	ck_assert_int_eq(errno, listen_faults[_i].error);
+	ck_assert_int_eq(lowest_descriptor(), before);
+	ck_assert_int_eq(socket_listen(&at, fds, listen_faults[_i].sockets), 0);
+	for (unsigned i = 0; i < listen_faults[_i].sockets; i++)
+		close(fds[i]);
+}
+END_TEST
+
+/* What connect(2) says, and what is said of it: EADDRNOTAVAIL is a want of ports, but where no
+ * address of ours leads there. */
+static const struct {
+	const char *from;
+	struct {
+		const char *call;
+		unsigned number;
+		int error;
+	} faults[2];
+	int error;
+} connect_faults[] = {
+	{"", {{"socket", 1, EMFILE}}, EMFILE},
+	{"", {{"setsockopt", 5, ENOMEM}}, ENOMEM},
+	{"", {{"connect", 1, EPERM}}, EPERM},
+	{"", {{"connect", 1, EADDRNOTAVAIL}}, EAGAIN},
+	{"", {{"connect", 1, EADDRNOTAVAIL}, {"connect", 2, EADDRNOTAVAIL}}, ENETUNREACH},
+	{"", {{"connect", 1, EADDRNOTAVAIL}, {"connect", 2, ENETUNREACH}}, EAGAIN},
+	{"", {{"connect", 1, EADDRNOTAVAIL}, {"socket", 2, EMFILE}}, EAGAIN},
+	{"127.9.8.7", {{"setsockopt", 6, ENOPROTOOPT}}, ENOPROTOOPT},
+	{"127.9.8.7", {{"bind", 1, EADDRNOTAVAIL}}, EADDRNOTAVAIL},
+};
+
+START_TEST(test_connecting_that_fails)
+{
+	int before = lowest_descriptor();
+	struct addr from = address_of(connect_faults[_i].from);
+	struct endpoint to = any_port("127.0.0.1");
+	to.port = 25;
+	for (size_t i = 0; i < 2 && connect_faults[_i].faults[i].call; i++) {
+		unsigned number = connect_faults[_i].faults[i].number;
+		fault_order(connect_faults[_i].faults[i].call, connect_faults[_i].faults[i].error,
+			number, number);
+	}
+	ck_assert_int_eq(socket_connect(&to, &from), -1);
+	ck_assert_int_eq(errno, connect_faults[_i].error);
+	ck_assert_int_eq(lowest_descriptor(), before);
+}
+END_TEST
+
+START_TEST(test_connection_that_stands_at_once)
+{
+	int listening;
+	struct addr from = address_of("");
+	struct endpoint at = any_port("127.0.0.1");
+	ck_assert_int_eq(socket_listen(&at, &listening, 1), 0);
+	at = name_of(listening);
+	fault_order("connect", 0, 1, 1);
+	int client = socket_connect(&at, &from);
+	ck_assert_int_ge(client, 0);
+	ck_assert_int_eq(write(client, "hello", 5), 5);
+	close(client);
+	close(listening);
+}
+END_TEST
+
+/* Where it can't be asked nobody is warned. */
+START_TEST(test_address_that_can_not_be_asked_for)
+{
+	struct addr foreign = address_of(families[_i].foreign);
+	ck_assert(!socket_is_ours(&foreign));
+	fault_order("socket", EMFILE, 1, 1);
+	ck_assert(socket_is_ours(&foreign));
+	fault_order("bind", EACCES, 1, 1);
+	ck_assert(socket_is_ours(&foreign));
+}
+END_TEST
+
 static void
 add(TCase *cases)
 {
@@ -209,6 +330,12 @@ add(TCase *cases)
 	tcase_add_loop_test(cases, test_foreign_address_is_listened_on, 0, 2);
 	tcase_add_loop_test(cases, test_source_address, 0, 2);
 	tcase_add_loop_test(cases, test_source_address_that_is_not_ours, 0, 2);
+	tcase_add_loop_test(cases, test_listening_that_fails, 0,
+		sizeof(listen_faults) / sizeof(listen_faults[0]));
+	tcase_add_loop_test(cases, test_connecting_that_fails, 0,
+		sizeof(connect_faults) / sizeof(connect_faults[0]));
+	tcase_add_test(cases, test_connection_that_stands_at_once);
+	tcase_add_loop_test(cases, test_address_that_can_not_be_asked_for, 0, 2);
 }
 
 UNIT_MAIN("socket", add)
