@@ -45,6 +45,7 @@ snapshot_free(struct snapshot *snapshot)
 	free(snapshot->listeners);
 	free(snapshot->pools);
 	free(snapshot->acls);
+	free(snapshot->admin.socket);
 	free(snapshot->user);
 	free(snapshot->hostname);
 	free(snapshot->file);

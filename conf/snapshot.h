@@ -129,6 +129,19 @@ struct listener_conf {
 	unsigned line;
 };
 
+enum {
+	ADMIN_PATH_MAX = 107, /* bytes: of sockaddr_un */
+};
+
+/* Where the admin interface listens. A line of 0: nobody asked for it, it is the default. */
+struct admin_conf {
+	char *socket; /* a path; "" = nowhere */
+	unsigned socket_line;
+	bool listens;
+	struct endpoint listen; /* where it listens */
+	unsigned listen_line;
+};
+
 struct snapshot {
 	char *file; /* as given on the command line */
 	char *hostname;
@@ -139,6 +152,7 @@ struct snapshot {
 	enum log_target log_target;
 	enum log_format log_format;
 	enum log_level log_level;
+	struct admin_conf admin;
 	struct geo *geo[GEO_KINDS]; /* NULL where no rule needs it */
 	struct acl **acls;
 	size_t acl_count;

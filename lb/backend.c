@@ -15,6 +15,17 @@ enum {
 	TRIAL_MAX_MS = 30000,
 };
 
+const char *
+admin_state_name(enum admin_state state)
+{
+	static const char *const names[] = {
+		[ADMIN_READY] = "ready",
+		[ADMIN_DRAIN] = "drain",
+		[ADMIN_MAINT] = "maint",
+	};
+	return names[state];
+}
+
 struct backend *
 backend_new(struct pool *pool, const struct backend_conf *conf)
 {

@@ -18,6 +18,8 @@ enum admin_state {
 	ADMIN_MAINT, /* no new sessions and no probes */
 };
 
+const char *admin_state_name(enum admin_state state);
+
 struct pool;
 
 struct backend {

@@ -4,6 +4,7 @@
 #include "lb/daemon.h"
 
 #include "health/health.h"
+#include "lb/admin/admin.h"
 #include "lb/change.h"
 #include "lb/descriptors.h"
 #include "lb/loader.h"
@@ -129,6 +130,7 @@ on_loaded(void *context, const struct loaded *loaded)
 	struct snapshot *snapshot = loaded->snapshot;
 	if (loaded->overtaken) {
 		watcher_again(daemon->serving.watcher);
+		admin_load_ended(daemon->serving.admin, false, loaded->report);
 		return;
 	}
 	if (snapshot && !daemon->stopping && reload(daemon, snapshot, loaded->report) == 0) {
@@ -140,6 +142,7 @@ on_loaded(void *context, const struct loaded *loaded)
 		tell_refused(daemon, snapshot ? &snapshot->sources : &loaded->refused);
 	}
 	notice_log(loaded->report);
+	admin_load_ended(daemon->serving.admin, !loaded->changed, loaded->report);
 	snapshot_unref(snapshot);
 }
 
@@ -166,6 +169,45 @@ on_changed(void *context, const char *path, struct sources *seen)
 		log_no_load(path);
 	watcher_again(daemon->serving.watcher);
 }
+
+/* What the admin interface orders. */
+
+static int
+on_reload(void *context, bool *behind)
+{
+	struct daemon *daemon = context;
+	*behind = loader_is_running(daemon->loader);
+	if (daemon->stopping) {
+		errno = ESHUTDOWN;
+		return -1;
+	}
+	return loader_start(daemon->loader);
+}
+
+static int
+on_order(void *context, const char *pool, const char *backend, const char *state)
+{
+	struct daemon *daemon = context;
+	struct pool *living = pool_set_find(daemon->serving.pools, pool);
+	for (int i = ADMIN_READY; living && i <= ADMIN_MAINT; i++) {
+		if (strcmp(state, admin_state_name((enum admin_state)i)) == 0)
+			return pool_order(living, backend, (enum admin_state)i);
+	}
+	return -1;
+}
+
+static bool
+is_stopping(void *context)
+{
+	const struct daemon *daemon = context;
+	return daemon->stopping;
+}
+
+static const struct admin_orders admin_orders = {
+	.reload = on_reload,
+	.order = on_order,
+	.is_stopping = is_stopping,
+};
 
 /* Signals. */
 
@@ -317,8 +359,9 @@ make_parts(struct daemon *daemon)
 	daemon->serving.health = health_new(daemon->loop, &health_events, daemon);
 	daemon->loader = loader_new(daemon->loop, daemon->file, on_loaded, daemon);
 	daemon->serving.watcher = watcher_new(daemon->loop, on_changed, daemon);
-	if (!daemon->serving.pools || !daemon->serving.health || !daemon->loader ||
-		!daemon->serving.watcher)
+	daemon->serving.admin = admin_new(daemon->loop, &daemon->serving, &admin_orders, daemon);
+	if (!daemon->serving.admin || !daemon->serving.pools || !daemon->serving.health ||
+		!daemon->loader || !daemon->serving.watcher)
 		return fail_start("start");
 	return 0;
 }
@@ -364,6 +407,7 @@ free_parts(struct daemon *daemon)
 	free(daemon->serving.workers);
 	if (daemon->loader)
 		loader_free(daemon->loader);
+	admin_free(daemon->serving.admin);
 	if (daemon->serving.watcher)
 		watcher_free(daemon->serving.watcher);
 	if (daemon->serving.health)

@@ -67,6 +67,12 @@ pool_find(const struct pool *pool, const char *name, const struct addr *address)
 	return NULL;
 }
 
+bool
+pool_may_use(const struct pool *pool, const struct backend *backend)
+{
+	return backend->admin == ADMIN_READY && (backend_is_up(backend) || pool->opens);
+}
+
 static void
 log_opening(const struct pool *pool)
 {
@@ -139,6 +145,17 @@ pool_probed(struct pool *pool, const char *name, const struct addr *address, boo
 	pool_unlock(pool, tell);
 }
 
+static void
+log_order(const struct backend *backend)
+{
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_INFO, "admin");
+	log_text(&line, "pool", backend->pool->name);
+	log_text(&line, "backend", backend->name);
+	log_text(&line, "state", admin_state_name(backend->admin));
+	log_end(&line);
+}
+
 int
 pool_order(struct pool *pool, const char *name, enum admin_state state)
 {
@@ -147,6 +164,7 @@ pool_order(struct pool *pool, const char *name, enum admin_state state)
 	struct backend *backend = pool_find(pool, name, NULL);
 	if (backend) {
 		backend->admin = state;
+		log_order(backend);
 		tell = pool_take_note(pool);
 	}
 	pool_unlock(pool, tell);
