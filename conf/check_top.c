@@ -103,7 +103,8 @@ check_admin(const struct load *load, cfg_t *admin, struct admin_conf *conf)
 {
 	struct value path = value_get(admin, "socket");
 	if (check_path(load, &path) && strlen(path.text) > ADMIN_PATH_MAX)
-		value_error(load, &path, "is longer than the %d bytes that a socket's path may have",
+		value_error(load, &path,
+			"is longer than the %d bytes that a socket's path may have",
 			ADMIN_PATH_MAX);
 	conf->socket = mem_text(path.text);
 	conf->socket_line = path.line;

@@ -182,6 +182,11 @@ struct snapshot *snapshot_parse(
 struct snapshot *snapshot_again(
 	const struct snapshot *snapshot, struct sources *refused, struct report *report);
 
+/* The admin interface's socket by this file, for free(3), as far as the file can be read: for a
+ * program that has to find a daemon which runs under an earlier, better version of it. The default
+ * where the file does not say; "" for none. Never NULL. */
+char *snapshot_admin_socket(const char *file);
+
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); /* NULL is fine */
 
