@@ -89,6 +89,10 @@ struct backend_conf {
 };
 
 enum {
+	NAME_LEN_MAX = 63, /* of an acl, pool, backend or listener */
+};
+
+enum {
 	POOL_BACKENDS_MAX = 256,
 };
 

@@ -11,6 +11,7 @@
 #include "lb/log.h"
 #include "lb/memory.h"
 #include "lb/notice.h"
+#include "lb/orders.h"
 #include "lb/pool_set.h"
 #include "lb/privileges.h"
 #include "lb/runtime.h"
@@ -31,6 +32,7 @@ struct daemon {
 	unsigned workers_stopped; /* atomic */
 	struct snapshot *first;   /* whose hostname and workers hold until a restart */
 	struct loader *loader;
+	struct orders orders;
 	bool stopping;
 	ev_signal hup, term, interrupt;
 	ev_async worker_stopped;
@@ -188,12 +190,7 @@ static int
 on_order(void *context, const char *pool, const char *backend, const char *state)
 {
 	struct daemon *daemon = context;
-	struct pool *living = pool_set_find(daemon->serving.pools, pool);
-	for (int i = ADMIN_READY; living && i <= ADMIN_MAINT; i++) {
-		if (strcmp(state, admin_state_name((enum admin_state)i)) == 0)
-			return pool_order(living, backend, (enum admin_state)i);
-	}
-	return -1;
+	return orders_give(&daemon->orders, pool, backend, state);
 }
 
 static bool
@@ -359,6 +356,7 @@ make_parts(struct daemon *daemon)
 	daemon->serving.health = health_new(daemon->loop, &health_events, daemon);
 	daemon->loader = loader_new(daemon->loop, daemon->file, on_loaded, daemon);
 	daemon->serving.watcher = watcher_new(daemon->loop, on_changed, daemon);
+	orders_init(&daemon->orders, daemon->loop, &daemon->serving);
 	daemon->serving.admin = admin_new(daemon->loop, &daemon->serving, &admin_orders, daemon);
 	if (!daemon->serving.admin || !daemon->serving.pools || !daemon->serving.health ||
 		!daemon->loader || !daemon->serving.watcher)
@@ -407,6 +405,7 @@ free_parts(struct daemon *daemon)
 	free(daemon->serving.workers);
 	if (daemon->loader)
 		loader_free(daemon->loader);
+	orders_fini(&daemon->orders);
 	admin_free(daemon->serving.admin);
 	if (daemon->serving.watcher)
 		watcher_free(daemon->serving.watcher);

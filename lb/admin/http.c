@@ -147,19 +147,30 @@ on_completed(void *context, struct MHD_Connection *connection, void **state,
 
 /* The loop. */
 
-static bool
-has_connections(const struct http *http)
+static unsigned
+count_connections(const struct http *http)
 {
 	return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
-		       ->num_connections > 0;
+		->num_connections;
+}
+
+/* Once more where connections have ended: only then are those accepted who waited for room. */
+static void
+run(struct http *http)
+{
+	unsigned before;
+	do {
+		before = count_connections(http);
+		MHD_run(http->daemon);
+	} while (count_connections(http) < before);
 }
 
 static void
 turn(struct http *http)
 {
 	MHD_UNSIGNED_LONG_LONG after_ms;
-	MHD_run(http->daemon);
-	if (http->retired && !has_connections(http)) {
+	run(http);
+	if (http->retired && count_connections(http) == 0) {
 		http_free(http);
 		return;
 	}

@@ -4,6 +4,7 @@
 #include "lb/admin/routes.h"
 
 #include "lb/admin/answer.h"
+#include "lb/admin/sessions.h"
 #include "lb/admin/status.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ struct routes {
 	const struct serving *serving;
 	const struct admin_orders *orders;
 	void *context;
+	struct sessions *sessions;
 	struct reloads current; /* of the load under way */
 	struct reloads behind;  /* of the one that follows it */
 };
@@ -45,19 +47,23 @@ struct routes *
 routes_new(struct ev_loop *loop, const struct serving *serving, const struct admin_orders *orders,
 	void *context)
 {
-	(void)loop;
 	struct routes *routes = calloc(1, sizeof(*routes));
 	if (!routes)
 		return NULL;
 	routes->serving = serving;
 	routes->orders = orders;
 	routes->context = context;
-	return routes;
+	routes->sessions = sessions_new(loop, serving);
+	if (routes->sessions)
+		return routes;
+	free(routes);
+	return NULL;
 }
 
 void
 routes_free(struct routes *routes)
 {
+	sessions_free(routes->sessions);
 	free(routes);
 }
 
@@ -81,6 +87,13 @@ give_status(struct routes *routes, struct http_exchange *exchange, const struct 
 	(void)path;
 	bool stopping = routes->orders->is_stopping(routes->context);
 	answer_json(exchange, OK, status_json(routes->serving, stopping));
+}
+
+static void
+give_sessions(struct routes *routes, struct http_exchange *exchange, const struct path *path)
+{
+	(void)path;
+	sessions_give(routes->sessions, exchange);
 }
 
 /* Orders. */
@@ -142,6 +155,7 @@ static const struct route {
 } table[] = {
 	{"GET", "healthz", give_health},
 	{"GET", "v1/status", give_status},
+	{"GET", "v1/sessions", give_sessions},
 	{"POST", "v1/reload", take_reload},
 	{"POST", "v1/pools/*/backends/*/*", take_order},
 };

@@ -116,6 +116,18 @@ squeeze(const struct table *table, size_t *widths, size_t indent)
 	}
 }
 
+/* Nothing follows it. */
+static bool
+is_last_of_row(const struct table *table, size_t cell)
+{
+	size_t end = cell - cell % table->columns + table->columns;
+	while (++cell < end) {
+		if (*text_of(table, cell))
+			return false;
+	}
+	return true;
+}
+
 static void
 print_cell(const struct table *table, size_t cell, size_t width, bool colour)
 {
@@ -123,7 +135,7 @@ print_cell(const struct table *table, size_t cell, size_t width, bool colour)
 	size_t len = strlen(text), shown = len > width ? width : len;
 	size_t column = cell % table->columns;
 	int before = is_of_numbers(table, column) ? (int)(width - shown) : 0;
-	bool last = column == table->columns - 1;
+	bool last = is_last_of_row(table, cell);
 	printf("%*s%s", before, "", colour ? codes[table->cells[cell].colour] : "");
 	if (len > width)
 		printf("%.*s~", (int)(width - 1), text);
