@@ -98,31 +98,61 @@ find_socket(const struct options *options)
 }
 
 static int
-command_status(const struct options *options)
+with_socket(const struct options *options, int (*call)(const char *, const struct options *))
 {
 	char *path = find_socket(options);
-	int status = path ? command_show_status(path, options->json) : EXIT_FAILURE;
+	int status = path ? call(path, options) : EXIT_FAILURE;
 	free(path);
 	return status;
+}
+
+static int
+call_status(const char *path, const struct options *options)
+{
+	return command_show_status(path, options->json);
+}
+
+static int
+command_status(const struct options *options)
+{
+	return with_socket(options, call_status);
+}
+
+static int
+call_sessions(const char *path, const struct options *options)
+{
+	return command_show_sessions(path, options->json);
+}
+
+static int
+command_sessions(const struct options *options)
+{
+	return with_socket(options, call_sessions);
+}
+
+static int
+call_order(const char *path, const struct options *options)
+{
+	return command_give_order(path, options->argument, options->command);
 }
 
 static int
 command_order(const struct options *options)
 {
-	char *path = find_socket(options);
-	int status =
-		path ? command_give_order(path, options->argument, options->command) : EXIT_FAILURE;
-	free(path);
-	return status;
+	return with_socket(options, call_order);
+}
+
+static int
+call_reload(const char *path, const struct options *options)
+{
+	(void)options;
+	return command_reload(path);
 }
 
 static int
 command_load(const struct options *options)
 {
-	char *path = find_socket(options);
-	int status = path ? command_reload(path) : EXIT_FAILURE;
-	free(path);
-	return status;
+	return with_socket(options, call_reload);
 }
 
 static int
@@ -164,6 +194,8 @@ static const struct command {
 		command_explain, "an IP address", OPTION_LISTENER},
 	{"status", "[--json]", "pools, backends, listeners and sessions of the daemon",
 		command_status, NULL, OPTION_SOCKET | OPTION_JSON},
+	{"sessions", "[--json]", "its live sessions", command_sessions, NULL,
+		OPTION_SOCKET | OPTION_JSON},
 	{"drain", "POOL/BACKEND", "send no new sessions there", command_order, "POOL/BACKEND",
 		OPTION_SOCKET},
 	{"maint", "POOL/BACKEND", "the same, and no probes", command_order, "POOL/BACKEND",
@@ -184,7 +216,7 @@ print_usage(FILE *to)
 {
 	fprintf(to, "usage: smtplb COMMAND [-c FILE] ...\n\n");
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(to, "  %-7s %-20s  %s\n", commands[i].name, commands[i].arguments,
+		fprintf(to, "  %-8s %-20s  %s\n", commands[i].name, commands[i].arguments,
 			commands[i].purpose);
 	fprintf(to,
 		"\n  -c FILE        the configuration (%s)\n"

@@ -9,11 +9,11 @@
 
 /* json: the answer as it came, for programs. */
 int command_show_status(const char *path_of_socket, bool json);
+int command_show_sessions(const char *path_of_socket, bool json);
 
 /* target: POOL/BACKEND; state: drain, ready or maint. */
 int command_give_order(const char *path_of_socket, const char *target, const char *state);
 
-/* file: where the errors are, for the message of success. */
 int command_reload(const char *path_of_socket);
 
 #endif
