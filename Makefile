@@ -98,7 +98,7 @@ $(B)/obj/%.o: %.c Makefile
 # tests/peers unpacks them below build/ and installs nothing.
 DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev libmicrohttpd-dev libjansson-dev \
 	python3
-DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist mmdb-bin iproute2 util-linux apt dpkg
+DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist python3-jsonschema mmdb-bin iproute2 util-linux apt dpkg
 DEPS_TOOLS = clang clang-format clang-tidy cppcheck libclang-rt-14-dev llvm
 
 deps: deps-build deps-test deps-tools ## install the Debian packages that everything below needs

@@ -39,7 +39,7 @@ session_json(const struct session_info *info)
 {
 	char id[17];
 	snprintf(id, sizeof(id), "%016" PRIx64, info->id);
-	return json_pack("{s:s, s:s, s:o, s:s, s:s*, s:o, s:s, s:I, s:i, s:I, s:I}", "id", id,
+	return json_pack("{s:s, s:s, s:o, s:s, s:s?, s:o, s:s, s:I, s:i, s:I, s:I}", "id", id,
 		"listener", info->listener, "client", address_json(&info->client), "pool",
 		info->pool, "backend", *info->backend ? info->backend : NULL, "backend_addr",
 		address_json(&info->backend_addr), "phase", info->phase, "age_ms",

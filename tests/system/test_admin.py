@@ -2,13 +2,15 @@
 
 import json
 import re
+import signal
 import socket
 import stat
 import threading
 
+import jsonschema
 import pytest
 from admin import Admin
-from balancer import Setup, run
+from balancer import ROOT, Setup, run
 from peers import DEADLINE, connect, eventually, listen, smtp
 
 
@@ -25,6 +27,63 @@ def held(setup):
 
 def relays_of(relay, count=2):
     return [relay(smtp(b"relay%d" % i)) for i in range(1, count + 1)]
+
+
+# What the description promises.
+
+SPEC = json.loads((ROOT / "lb/admin/openapi.json").read_text())
+ROUTE = re.compile(r'\{"(GET|POST)", "([^"]+)",')
+
+
+def described(path, method, status):
+    """The schema of an answer; None for plain text."""
+    answer = SPEC["paths"][path][method.lower()]["responses"][str(status)]
+    schema = answer["content"].get("application/json", {}).get("schema")
+    return schema and {**schema, "components": SPEC["components"]}
+
+
+def test_every_route_is_described():
+    routes = set(ROUTE.findall((ROOT / "lb/admin/routes.c").read_text()))
+    told = {
+        (method.upper(), re.sub(r"\{\w+\}", "*", path[1:]))
+        for path, methods in SPEC["paths"].items() for method in methods
+    }
+    assert told == routes
+
+
+def test_answers_are_as_described(start, relay, admin):
+    setup = Setup(relays_of(relay), admin=admin.text())
+    setup.relays[0].options = "max_sessions = 7"
+    balancer = start(setup)
+    client, _ = held(setup)
+    good = balancer.text
+    order = "/v1/pools/{pool}/backends/{backend}/{state}"
+    for path, method, asked, status in (
+        ("/healthz", "GET", "/healthz", 200),
+        ("/v1/status", "GET", "/v1/status", 200),
+        ("/v1/sessions", "GET", "/v1/sessions", 200),
+        (order, "POST", "/v1/pools/relays/backends/relay1/maint", 200),
+        (order, "POST", "/v1/pools/relays/backends/relay2/drain", 200),
+        (order, "POST", "/v1/pools/relays/backends/relay3/drain", 404),
+        ("/healthz", "GET", "/healthz", 503),
+        ("/v1/reload", "POST", "/v1/reload", 200),
+        ("/v1/reload", "POST", "/v1/reload", 409),
+        ("/v1/status", "GET", "/v1/status", 200),
+        ("/v1/sessions", "GET", "/v1/sessions", 200),
+        ("/v1/reload", "POST", "/v1/reload", 503),
+    ):
+        balancer.write(good if status == 200 else "nonsense = 1\n")
+        if status == 503 and method == "POST":
+            balancer.signal(signal.SIGTERM)
+            balancer.wait("stopping")
+        answer = admin.ask(method, asked)
+        assert answer.status == status, (path, answer)
+        schema = described(path, method, status)
+        if schema:
+            jsonschema.validate(json.loads(answer.body), schema)
+        else:
+            assert answer.headers["Content-Type"].startswith("text/plain")
+    client.quit()
 
 
 # What is looked at.
@@ -87,7 +146,7 @@ def test_session_that_waits(start, relay, admin):
     client = setup.connect()
     (session,) = eventually(lambda: admin.get("/v1/sessions")["sessions"])
     assert (session["phase"], session["backend_addr"]) == ("queue", None)
-    assert "backend" not in session or session["backend"] is None
+    assert session["backend"] is None
     assert admin.get("/v1/status")["pools"][0]["waiting"] == 1
     assert admin.ask("GET", "/healthz").status == 503
     assert admin.order("relay2", "ready") == 200
@@ -116,7 +175,7 @@ def test_healthz_while_it_stops(start, relay, admin):
     setup = Setup(relays_of(relay), admin=admin.text())
     balancer = start(setup)
     client, _ = held(setup)
-    balancer.signal(15)
+    balancer.signal(signal.SIGTERM)
     balancer.wait("stopping")
     answer = admin.ask("GET", "/healthz")
     assert (answer.status, answer.body) == (503, b"stopping\n")
