@@ -14,7 +14,7 @@ HARDEN = -fstack-protector-strong -fstack-clash-protection -fPIE
 CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DSMTPLB_VERSION='"$(VERSION)"' $(VARIANT_CPPFLAGS) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 -g $(WARN) $(HARDEN) $(VARIANT_CFLAGS) $(CFLAGS) $(if $(WERROR),-Werror)
 LDFLAGS_ALL = -pie -Wl,-z,relro -Wl,-z,now $(VARIANT_LDFLAGS) $(LDFLAGS)
-LDLIBS = -lev -lconfuse -lmaxminddb -lm -pthread
+LDLIBS = -lev -lconfuse -lmaxminddb -lmicrohttpd -ljansson -lm -pthread
 
 # One build folder a variant; each sets its compiler and flags here and nowhere else.
 ifeq ($(VARIANT),release)
@@ -46,7 +46,7 @@ else
 $(error VARIANT=$(VARIANT): use release, clang, asan, tsan, fuzz or coverage)
 endif
 
-LIB_SRC := $(wildcard acl/*.c conf/*.c health/*.c lb/wire/*.c lb/io/*.c) \
+LIB_SRC := $(wildcard acl/*.c conf/*.c health/*.c lb/wire/*.c lb/io/*.c lb/admin/*.c) \
 	$(filter-out lb/main.c,$(wildcard lb/*.c))
 ACL_BENCH_SRC := $(wildcard bench/acl_*.c)
 SINK_SRC := $(filter-out $(ACL_BENCH_SRC),$(wildcard bench/*.c))
@@ -98,8 +98,9 @@ $(B)/obj/%.o: %.c Makefile
 
 # What must be installed, by what it is needed for. Postfix, Exim, nginx and the like are not here:
 # tests/peers unpacks them below build/ and installs nothing.
-DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev python3
-DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist mmdb-bin iproute2 util-linux apt dpkg
+DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev libmicrohttpd-dev libjansson-dev \
+	python3
+DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist python3-jsonschema mmdb-bin iproute2 util-linux apt dpkg
 DEPS_TOOLS = clang clang-format clang-tidy cppcheck libclang-rt-14-dev llvm
 
 deps: deps-build deps-test deps-tools ## install the Debian packages that everything below needs

@@ -99,29 +99,22 @@ check_log(const struct load *load, cfg_t *log, struct snapshot *snapshot)
 }
 
 static void
-warn_admin(const struct load *load, const struct value *value)
-{
-	if (value->line && *value->text)
-		report_warning(load->report, load->file, value->line,
-			"`%s = %s`: the admin interface is not available in this version: nothing "
-			"will listen there",
-			value->key, value->text);
-}
-
-static void
-check_admin(const struct load *load, cfg_t *admin)
+check_admin(const struct load *load, cfg_t *admin, struct admin_conf *conf)
 {
 	struct value path = value_get(admin, "socket");
-	if (check_path(load, &path))
-		warn_admin(load, &path);
+	if (check_path(load, &path) && strlen(path.text) > ADMIN_PATH_MAX)
+		value_error(load, &path,
+			"is longer than the %d bytes that a socket's path may have",
+			ADMIN_PATH_MAX);
+	conf->socket = mem_text(path.text);
+	conf->socket_line = path.line;
 	struct value listen = value_get(admin, "listen");
-	struct endpoint endpoint;
-	if (*listen.text && endpoint_parse(&endpoint, listen.text) < 0)
+	conf->listens = *listen.text != '\0';
+	conf->listen_line = listen.line;
+	if (conf->listens && endpoint_parse(&conf->listen, listen.text) < 0)
 		value_error(load, &listen,
 			"is no address with a port; write it as 127.0.0.1:8025 or [::1]:8025, or "
 			"\"\" for none");
-	else
-		warn_admin(load, &listen);
 }
 
 void
@@ -151,5 +144,5 @@ check_top(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 	struct value sandbox = value_get(top, "sandbox");
 	value_choice(load, &sandbox, sandboxes);
 	check_log(load, cfg_getsec(top, "log"), snapshot);
-	check_admin(load, cfg_getsec(top, "admin"));
+	check_admin(load, cfg_getsec(top, "admin"), &snapshot->admin);
 }

@@ -45,6 +45,7 @@ snapshot_free(struct snapshot *snapshot)
 	free(snapshot->listeners);
 	free(snapshot->pools);
 	free(snapshot->acls);
+	free(snapshot->admin.socket);
 	free(snapshot->user);
 	free(snapshot->hostname);
 	free(snapshot->file);
@@ -139,6 +140,27 @@ struct snapshot *
 snapshot_again(const struct snapshot *snapshot, struct sources *refused, struct report *report)
 {
 	return parse(snapshot->file, snapshot->text, snapshot->text_len, refused, report);
+}
+
+char *
+snapshot_admin_socket(const char *file)
+{
+	size_t len = 0;
+	char *text = text_read(file, &len);
+	struct problem problem = {0};
+	struct report report;
+	if (!text)
+		text = copy_text("", 0);
+	report_init(&report);
+	text_clean(text, len, &problem);
+	statements_prune(text, file, &report);
+	cfg_t *top = grammar_parse(text, &problem);
+	struct value path = value_get(cfg_getsec(top, "admin"), "socket");
+	char *result = mem_text(path.text);
+	cfg_free(top);
+	report_fini(&report);
+	free(text);
+	return result;
 }
 
 struct snapshot *

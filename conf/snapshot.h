@@ -89,6 +89,10 @@ struct backend_conf {
 };
 
 enum {
+	NAME_LEN_MAX = 63, /* of an acl, pool, backend or listener */
+};
+
+enum {
 	POOL_BACKENDS_MAX = 256,
 };
 
@@ -129,6 +133,19 @@ struct listener_conf {
 	unsigned line;
 };
 
+enum {
+	ADMIN_PATH_MAX = 107, /* bytes: of sockaddr_un */
+};
+
+/* Where the admin interface listens. A line of 0: nobody asked for it, it is the default. */
+struct admin_conf {
+	char *socket; /* a path; "" = nowhere */
+	unsigned socket_line;
+	bool listens;
+	struct endpoint listen; /* where it listens */
+	unsigned listen_line;
+};
+
 struct snapshot {
 	char *file; /* as given on the command line */
 	char *hostname;
@@ -139,6 +156,7 @@ struct snapshot {
 	enum log_target log_target;
 	enum log_format log_format;
 	enum log_level log_level;
+	struct admin_conf admin;
 	struct geo *geo[GEO_KINDS]; /* NULL where no rule needs it */
 	struct acl **acls;
 	size_t acl_count;
@@ -167,6 +185,11 @@ struct snapshot *snapshot_parse(
  * files that were read. */
 struct snapshot *snapshot_again(
 	const struct snapshot *snapshot, struct sources *refused, struct report *report);
+
+/* The admin interface's socket by this file, for free(3), as far as the file can be read: for a
+ * program that has to find a daemon which runs under an earlier, better version of it. The default
+ * where the file does not say; "" for none. Never NULL. */
+char *snapshot_admin_socket(const char *file);
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); /* NULL is fine */

@@ -2,8 +2,10 @@
  * Reading values; see value.h. Runs in the thread that loads; keeps nothing.
  */
 #include "conf/value.h"
+
 #include "acl/mem.h"
 #include "conf/grammar.h"
+#include "conf/snapshot.h"
 #include "conf/suggest.h"
 #include "conf/unit.h"
 
@@ -14,7 +16,6 @@
 #include <string.h>
 
 enum {
-	NAME_MAX_LEN = 63,
 	MESSAGE_MAX = 500,
 	SHOWN_MAX = 200, /* bytes of a user's value in a message */
 };
@@ -169,9 +170,9 @@ value_name(const struct load *load, cfg_t *section)
 				      "0123456789._-";
 	const char *name = cfg_title(section);
 	size_t len = strlen(name);
-	if (!len || len > NAME_MAX_LEN || strspn(name, allowed) != len)
+	if (!len || len > NAME_LEN_MAX || strspn(name, allowed) != len)
 		report_error(load->report, load->file, grammar_section_line(section),
 			"`%.*s` is no name for this %s; use up to %d letters, digits and . _ -",
-			SHOWN_MAX, name, cfg_name(section), NAME_MAX_LEN);
+			SHOWN_MAX, name, cfg_name(section), NAME_LEN_MAX);
 	return mem_text(name);
 }

@@ -30,6 +30,7 @@ struct checker {
 	double phase;
 	bool started; /* a probe went out since there is something to probe */
 	bool wanted;  /* by the snapshot that is being configured */
+	bool paused;  /* sends no probes */
 	struct ev_timer due;
 	struct probe probe;
 };
@@ -193,6 +194,8 @@ checker_configure(struct checker *checker, const struct pool_conf *pool,
 	case CHECK_HTTP:
 	case CHECK_TCP:
 	case CHECK_SMTP:
+		if (checker->paused)
+			break;
 		if (!checker->started)
 			checker_arm(checker, fmod((*firsts)++ * first_step_s, first_window_s));
 		else if (old->check.interval_ms != pool->check.interval_ms)
@@ -257,6 +260,20 @@ health_configure(struct health *health, struct snapshot *snapshot)
 	}
 	drop_unwanted(health);
 	snapshot_unref(old);
+}
+
+void
+health_pause(struct health *health, const char *pool, const char *backend, bool paused)
+{
+	for (struct checker *checker = health->checkers; checker; checker = checker->next) {
+		if (checker->paused == paused || strcmp(checker->backend, backend) != 0 ||
+			strcmp(checker->pool, pool) != 0)
+			continue;
+		checker->paused = paused;
+		checker_silence(checker);
+		if (!paused && checker->pool_conf->check.type != CHECK_NONE)
+			checker_arm(checker, 0);
+	}
 }
 
 struct health *

@@ -66,6 +66,10 @@ int health_prepare(struct health *health, const struct snapshot *snapshot);
  * Checkers that are no longer named are dropped without a call back. */
 void health_configure(struct health *health, struct snapshot *snapshot);
 
+/* Sends no probes to this backend, at whichever address, until it is told otherwise, then the next
+ * at once; the verdict stays as it is meanwhile. Survives health_configure, as the checker does. */
+void health_pause(struct health *health, const char *pool, const char *backend, bool paused);
+
 /* The last verdict by probes; true for an unknown backend. */
 bool health_is_up(const struct health *health, const char *pool, const char *backend,
 	const struct addr *address);

@@ -15,6 +15,30 @@ enum {
 	TRIAL_MAX_MS = 30000,
 };
 
+static const char *const admin_state_names[] = {
+	[ADMIN_READY] = "ready",
+	[ADMIN_DRAIN] = "drain",
+	[ADMIN_MAINT] = "maint",
+};
+
+const char *
+admin_state_name(enum admin_state state)
+{
+	return admin_state_names[state];
+}
+
+int
+admin_state_parse(enum admin_state *state, const char *name)
+{
+	for (int i = ADMIN_READY; i <= ADMIN_MAINT; i++) {
+		if (strcmp(name, admin_state_names[i]) == 0) {
+			*state = (enum admin_state)i;
+			return 0;
+		}
+	}
+	return -1;
+}
+
 struct backend *
 backend_new(struct pool *pool, const struct backend_conf *conf)
 {
@@ -38,6 +62,7 @@ void
 backend_reset(struct backend *backend)
 {
 	backend->admin = ADMIN_READY;
+	backend->cut_at_ms = 0;
 	backend->probe_up = true;
 	backend->suspended = false;
 	backend->greetings_missed = 0;

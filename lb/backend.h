@@ -18,6 +18,9 @@ enum admin_state {
 	ADMIN_MAINT, /* no new sessions and no probes */
 };
 
+const char *admin_state_name(enum admin_state state);
+int admin_state_parse(enum admin_state *state, const char *name); /* 0, or -1 */
+
 struct pool;
 
 struct backend {
@@ -34,6 +37,7 @@ struct backend {
 	unsigned active; /* sessions and attempts */
 	struct backend *next_former;
 	enum admin_state admin;
+	uint64_t cut_at_ms; /* by clock_ms: its sessions have had their time; 0 = none; atomic */
 	bool probe_up;
 	/* By its greetings: out while suspended, and tried again by a session at trial_at_ms. */
 	bool suspended;

@@ -3,7 +3,9 @@
  */
 #include "lb/change.h"
 
+#include "acl/report.h"
 #include "health/health.h"
+#include "lb/admin/admin.h"
 #include "lb/descriptors.h"
 #include "lb/log.h"
 #include "lb/runtime.h"
@@ -50,9 +52,10 @@ change_prepare(struct change *change, struct serving *serving, struct snapshot *
 		return -1;
 	change->watch = watch_new(&snapshot->sources);
 	change->views = prepare_views(serving, change->runtime);
-	if (change->watch && change->views && health_prepare(serving->health, snapshot) == 0)
+	if (!change->watch || !change->views || health_prepare(serving->health, snapshot) < 0)
+		report_error(report, snapshot->file, 0, "no memory to serve this configuration");
+	else if (admin_prepare(serving->admin, snapshot, report) == 0)
 		return 0;
-	report_error(report, snapshot->file, 0, "no memory to serve this configuration");
 	change_drop(change, serving);
 	return -1;
 }
@@ -63,6 +66,7 @@ change_drop(const struct change *change, const struct serving *serving)
 	if (change->views)
 		drop_views(change->views, serving->worker_count);
 	watch_free(change->watch);
+	admin_drop(serving->admin);
 	runtime_drop(change->runtime);
 }
 
@@ -81,6 +85,7 @@ change_commit(const struct change *change, struct serving *serving)
 	runtime_unref(serving->runtime);
 	serving->runtime = runtime;
 	watcher_watch(serving->watcher, change->watch);
+	admin_commit(serving->admin);
 	log_set_level(snapshot->log_level);
 	log_set_format(snapshot->log_format);
 	log_set_target(snapshot->log_target);

@@ -9,6 +9,7 @@
 
 #include "lb/worker.h"
 
+struct admin;
 struct health;
 struct pool_set;
 struct report;
@@ -26,6 +27,7 @@ struct serving {
 	struct pool_set *pools;
 	struct health *health;
 	struct watcher *watcher;
+	struct admin *admin;
 	struct runtime *runtime; /* what is served now; NULL before the first change */
 };
 

@@ -44,6 +44,7 @@ line_join(struct line *line, struct claim *claim)
 	if (claim->in_line)
 		return;
 	claim->in_line = true;
+	line->count++;
 	claim->next = NULL;
 	claim->prev = line->last;
 	if (line->last)
@@ -59,6 +60,7 @@ line_leave(struct line *line, struct claim *claim)
 	if (!claim->in_line)
 		return;
 	claim->in_line = false;
+	line->count--;
 	if (claim->prev)
 		claim->prev->next = claim->next;
 	else

@@ -45,6 +45,7 @@ void claim_begin_round(struct claim *claim);
 /* Those who wait, first come first. */
 struct line {
 	struct claim *first, *last;
+	unsigned count;
 };
 
 void line_join(struct line *line, struct claim *claim);  /* at the end; once in it, it stays */

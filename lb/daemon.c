@@ -4,12 +4,14 @@
 #include "lb/daemon.h"
 
 #include "health/health.h"
+#include "lb/admin/admin.h"
 #include "lb/change.h"
 #include "lb/descriptors.h"
 #include "lb/loader.h"
 #include "lb/log.h"
 #include "lb/memory.h"
 #include "lb/notice.h"
+#include "lb/orders.h"
 #include "lb/pool_set.h"
 #include "lb/privileges.h"
 #include "lb/runtime.h"
@@ -31,6 +33,7 @@ struct daemon {
 	unsigned workers_stopped; /* atomic */
 	struct snapshot *first;   /* whose hostname and workers hold until a restart */
 	struct loader *loader;
+	struct orders orders;
 	bool stopping;
 	ev_signal hup, term, interrupt;
 	ev_async worker_stopped;
@@ -130,6 +133,7 @@ on_loaded(void *context, const struct loaded *loaded)
 	struct snapshot *snapshot = loaded->snapshot;
 	if (loaded->overtaken) {
 		watcher_again(daemon->serving.watcher);
+		admin_load_ended(daemon->serving.admin, false, loaded->report);
 		return;
 	}
 	if (snapshot && !daemon->stopping && reload(daemon, snapshot, loaded->report) == 0) {
@@ -141,6 +145,7 @@ on_loaded(void *context, const struct loaded *loaded)
 		tell_refused(daemon, snapshot ? &snapshot->sources : &loaded->refused);
 	}
 	notice_log(loaded->report);
+	admin_load_ended(daemon->serving.admin, !loaded->changed, loaded->report);
 	snapshot_unref(snapshot);
 }
 
@@ -167,6 +172,40 @@ on_changed(void *context, const char *path, struct sources *seen)
 		log_no_load(path);
 	watcher_again(daemon->serving.watcher);
 }
+
+/* What the admin interface orders. */
+
+static int
+on_reload(void *context, bool *behind)
+{
+	struct daemon *daemon = context;
+	*behind = loader_is_running(daemon->loader);
+	if (daemon->stopping) {
+		errno = ESHUTDOWN;
+		return -1;
+	}
+	return loader_start(daemon->loader);
+}
+
+static int
+on_order(void *context, const char *pool, const char *backend, const char *state)
+{
+	struct daemon *daemon = context;
+	return orders_give(&daemon->orders, pool, backend, state);
+}
+
+static bool
+is_stopping(void *context)
+{
+	const struct daemon *daemon = context;
+	return daemon->stopping;
+}
+
+static const struct admin_orders admin_orders = {
+	.reload = on_reload,
+	.order = on_order,
+	.is_stopping = is_stopping,
+};
 
 /* Signals. */
 
@@ -318,8 +357,10 @@ make_parts(struct daemon *daemon)
 	daemon->serving.health = health_new(daemon->loop, &health_events, daemon);
 	daemon->loader = loader_new(daemon->loop, daemon->file, on_loaded, daemon);
 	daemon->serving.watcher = watcher_new(daemon->loop, on_changed, daemon);
-	if (!daemon->serving.pools || !daemon->serving.health || !daemon->loader ||
-		!daemon->serving.watcher)
+	orders_init(&daemon->orders, daemon->loop, &daemon->serving);
+	daemon->serving.admin = admin_new(daemon->loop, &daemon->serving, &admin_orders, daemon);
+	if (!daemon->serving.admin || !daemon->serving.pools || !daemon->serving.health ||
+		!daemon->loader || !daemon->serving.watcher)
 		return fail_start("start");
 	return 0;
 }
@@ -365,6 +406,8 @@ free_parts(struct daemon *daemon)
 	free(daemon->serving.workers);
 	if (daemon->loader)
 		loader_free(daemon->loader);
+	orders_fini(&daemon->orders);
+	admin_free(daemon->serving.admin);
 	if (daemon->serving.watcher)
 		watcher_free(daemon->serving.watcher);
 	if (daemon->serving.health)

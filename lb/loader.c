@@ -88,6 +88,12 @@ loader_start(struct loader *loader)
 	return 0;
 }
 
+bool
+loader_is_running(const struct loader *loader)
+{
+	return loader->running;
+}
+
 int
 loader_read_again(
 	struct loader *loader, struct snapshot *snapshot, const char *changed, struct sources *seen)

@@ -37,6 +37,9 @@ void loader_free(struct loader *loader);
  * -1 with errno. */
 int loader_start(struct loader *loader);
 
+/* Whether a load is under way, after which one that is asked for now would begin. */
+bool loader_is_running(const struct loader *loader);
+
 /* Starts to read anew what the snapshot was made from, but for the configuration file itself, which
  * somebody may be at work on. changed: a file that has changed, for the outcome. seen: those files
  * as they were when they were quiet, which the loader keeps; read otherwise they are overtaken.

@@ -4,6 +4,7 @@
 #include "acl/acl.h"
 #include "acl/mmdb.h"
 #include "conf/snapshot.h"
+#include "lb/admin/command.h"
 #include "lb/daemon.h"
 #include "lb/descriptors.h"
 #include "lb/explain.h"
@@ -24,9 +25,12 @@ enum {
 };
 
 struct options {
+	const char *command;
 	const char *file;
+	const char *socket;   /* NULL = where the file says */
 	const char *listener; /* NULL = every one */
-	const char *ip;
+	const char *argument;
+	bool json;
 };
 
 static const char default_file[] = "/etc/smtplb/smtplb.conf";
@@ -75,7 +79,80 @@ command_check(const struct options *options)
 static int
 command_explain(const struct options *options)
 {
-	return explain_run(options->file, options->listener, options->ip);
+	return explain_run(options->file, options->listener, options->argument);
+}
+
+/* Those that talk to the daemon. */
+
+/* For free(3). */
+static char *
+find_socket(const struct options *options)
+{
+	char *path =
+		options->socket ? strdup(options->socket) : snapshot_admin_socket(options->file);
+	if (path && *path)
+		return path;
+	fprintf(stderr, "smtplb: %s turns the admin socket off\n", options->file);
+	free(path);
+	return NULL;
+}
+
+static int
+with_socket(const struct options *options, int (*call)(const char *, const struct options *))
+{
+	char *path = find_socket(options);
+	int status = path ? call(path, options) : EXIT_FAILURE;
+	free(path);
+	return status;
+}
+
+static int
+call_status(const char *path, const struct options *options)
+{
+	return command_show_status(path, options->json);
+}
+
+static int
+command_status(const struct options *options)
+{
+	return with_socket(options, call_status);
+}
+
+static int
+call_sessions(const char *path, const struct options *options)
+{
+	return command_show_sessions(path, options->json);
+}
+
+static int
+command_sessions(const struct options *options)
+{
+	return with_socket(options, call_sessions);
+}
+
+static int
+call_order(const char *path, const struct options *options)
+{
+	return command_give_order(path, options->argument, options->command);
+}
+
+static int
+command_order(const struct options *options)
+{
+	return with_socket(options, call_order);
+}
+
+static int
+call_reload(const char *path, const struct options *options)
+{
+	(void)options;
+	return command_reload(path);
+}
+
+static int
+command_load(const struct options *options)
+{
+	return with_socket(options, call_reload);
 }
 
 static int
@@ -88,13 +165,17 @@ command_version(const struct options *options)
 	return EXIT_SUCCESS;
 }
 
-/* The options by which a command differs from the others, as getopt_long(3) gives them. */
+/* The options by which commands differ, as getopt_long(3) gives them and as sets. */
 enum {
 	OPTION_LISTENER = 1 << 8,
+	OPTION_SOCKET = 1 << 9,
+	OPTION_JSON = 1 << 10,
 };
 
 static const struct option long_options[] = {
 	{"listener", required_argument, NULL, OPTION_LISTENER},
+	{"socket", required_argument, NULL, OPTION_SOCKET},
+	{"json", no_argument, NULL, OPTION_JSON},
 	{0},
 };
 
@@ -103,15 +184,27 @@ static const struct command {
 	const char *arguments; /* for the usage */
 	const char *purpose;
 	int (*run)(const struct options *options);
-	bool takes_ip;
+	const char *takes; /* its argument, for the message that it is missing; NULL for none */
 	int own_options;
 } commands[] = {
-	{"run", "", "the load balancer, in the foreground", command_run, false, 0},
-	{"check", "", "say what is wrong with the configuration, if anything", command_check, false,
+	{"run", "", "the load balancer, in the foreground", command_run, NULL, 0},
+	{"check", "", "say what is wrong with the configuration, if anything", command_check, NULL,
 		0},
 	{"explain", "[--listener NAME] IP", "say what would happen to a client at IP",
-		command_explain, true, OPTION_LISTENER},
-	{"version", "", "of this program and its libraries", command_version, false, 0},
+		command_explain, "an IP address", OPTION_LISTENER},
+	{"status", "[--json]", "pools, backends, listeners and sessions of the daemon",
+		command_status, NULL, OPTION_SOCKET | OPTION_JSON},
+	{"sessions", "[--json]", "its live sessions", command_sessions, NULL,
+		OPTION_SOCKET | OPTION_JSON},
+	{"drain", "POOL/BACKEND", "send no new sessions there", command_order, "POOL/BACKEND",
+		OPTION_SOCKET},
+	{"maint", "POOL/BACKEND", "the same, and no probes", command_order, "POOL/BACKEND",
+		OPTION_SOCKET},
+	{"ready", "POOL/BACKEND", "take it back into service", command_order, "POOL/BACKEND",
+		OPTION_SOCKET},
+	{"reload", "", "load the configuration anew, and say what came of it", command_load, NULL,
+		OPTION_SOCKET},
+	{"version", "", "of this program and its libraries", command_version, NULL, 0},
 };
 
 enum {
@@ -123,9 +216,12 @@ print_usage(FILE *to)
 {
 	fprintf(to, "usage: smtplb COMMAND [-c FILE] ...\n\n");
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(to, "  %-7s %-20s  %s\n", commands[i].name, commands[i].arguments,
+		fprintf(to, "  %-8s %-20s  %s\n", commands[i].name, commands[i].arguments,
 			commands[i].purpose);
-	fprintf(to, "\n  -c FILE  the configuration (%s)\n", default_file);
+	fprintf(to,
+		"\n  -c FILE        the configuration (%s)\n"
+		"  --socket PATH  of the daemon, for those that talk to it (as the file says)\n",
+		default_file);
 }
 
 static int
@@ -145,28 +241,44 @@ find_command(const char *name)
 	return NULL;
 }
 
+/* Returns 0, or -1 when it is none of the command's. */
+static int
+take_option(const struct command *command, int option, struct options *options)
+{
+	if (option == 'c') {
+		options->file = optarg;
+		return 0;
+	}
+	if (option == '?')
+		return -1;
+	if (!(option & command->own_options)) {
+		fprintf(stderr, "smtplb: %s has no such option\n", command->name);
+		return -1;
+	}
+	if (option == OPTION_LISTENER)
+		options->listener = optarg;
+	else if (option == OPTION_SOCKET)
+		options->socket = optarg;
+	else
+		options->json = true;
+	return 0;
+}
+
 /* Takes the command's name for the program's, as getopt_long wants it. */
 static int
 parse_options(const struct command *command, int argc, char *const *argv, struct options *options)
 {
 	int option;
 	while ((option = getopt_long(argc, argv, "c:", long_options, NULL)) >= 0) {
-		if (option == 'c') {
-			options->file = optarg;
-		} else if (option == OPTION_LISTENER && option == command->own_options) {
-			options->listener = optarg;
-		} else {
-			if (option == OPTION_LISTENER)
-				fprintf(stderr, "smtplb: %s has no such option\n", command->name);
+		if (take_option(command, option, options) < 0)
 			return -1;
-		}
 	}
-	if (command->takes_ip && optind < argc)
-		options->ip = argv[optind++];
+	if (command->takes && optind < argc)
+		options->argument = argv[optind++];
 	if (optind < argc)
 		fprintf(stderr, "smtplb: unexpected argument: %s\n", argv[optind]);
-	else if (command->takes_ip && !options->ip)
-		fprintf(stderr, "smtplb: %s needs an IP address\n", command->name);
+	else if (command->takes && !options->argument)
+		fprintf(stderr, "smtplb: %s needs %s\n", command->name, command->takes);
 	else
 		return 0;
 	return -1;
@@ -175,8 +287,8 @@ parse_options(const struct command *command, int argc, char *const *argv, struct
 int
 main(int argc, char **argv)
 {
-	struct options options = {.file = default_file};
 	const char *name = argc > 1 ? argv[1] : "";
+	struct options options = {.command = name, .file = default_file};
 	descriptors_open_standard();
 	/* Lists and tables of millions of entries, once freed, go back to the system. */
 	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);

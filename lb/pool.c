@@ -5,6 +5,7 @@
  */
 #include "lb/pool.h"
 
+#include "lb/clock.h"
 #include "lb/log.h"
 #include "lb/pool_state.h"
 
@@ -65,6 +66,12 @@ pool_find(const struct pool *pool, const char *name, const struct addr *address)
 			return backend;
 	}
 	return NULL;
+}
+
+bool
+pool_may_use(const struct pool *pool, const struct backend *backend)
+{
+	return backend->admin == ADMIN_READY && (backend_is_up(backend) || pool->opens);
 }
 
 static void
@@ -139,18 +146,57 @@ pool_probed(struct pool *pool, const char *name, const struct addr *address, boo
 	pool_unlock(pool, tell);
 }
 
+static void
+log_order(const struct backend *backend)
+{
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_INFO, "admin");
+	log_text(&line, "pool", backend->pool->name);
+	log_text(&line, "backend", backend->name);
+	log_text(&line, "state", admin_state_name(backend->admin));
+	log_end(&line);
+}
+
 int
-pool_order(struct pool *pool, const char *name, enum admin_state state)
+pool_order(struct pool *pool, const char *name, enum admin_state state, uint64_t drain_ms)
 {
 	bool tell = false;
 	pthread_mutex_lock(&pool->mutex);
 	struct backend *backend = pool_find(pool, name, NULL);
 	if (backend) {
+		uint64_t cut_at_ms = backend->cut_at_ms;
+		if (state == ADMIN_READY)
+			cut_at_ms = 0;
+		else if (backend->admin == ADMIN_READY)
+			cut_at_ms = clock_ms() + drain_ms;
+		__atomic_store_n(&backend->cut_at_ms, cut_at_ms, __ATOMIC_RELAXED);
 		backend->admin = state;
+		log_order(backend);
 		tell = pool_take_note(pool);
 	}
 	pool_unlock(pool, tell);
 	return backend ? 0 : -1;
+}
+
+uint64_t
+pool_next_cut(struct pool *pool)
+{
+	uint64_t now = clock_ms(), next = 0;
+	pthread_mutex_lock(&pool->mutex);
+	for (unsigned i = 0; i < pool->count; i++) {
+		uint64_t own = pool->members[i]->cut_at_ms;
+		if (own > now && (!next || own < next))
+			next = own;
+	}
+	pthread_mutex_unlock(&pool->mutex);
+	return next;
+}
+
+bool
+pool_drain_is_over(const struct backend *backend)
+{
+	uint64_t cut_at_ms = __atomic_load_n(&backend->cut_at_ms, __ATOMIC_RELAXED);
+	return cut_at_ms && cut_at_ms <= clock_ms();
 }
 
 /* What sessions tell. */

@@ -44,8 +44,15 @@ void pool_change_commit(struct pool_change *change, struct pool *pool);
 void pool_probed(struct pool *pool, const char *backend, const struct addr *address, bool up,
 	const char *detail);
 
-/* Orders a backend's admin state. Returns 0, or -1 when there is no such backend. */
-int pool_order(struct pool *pool, const char *backend, enum admin_state state);
+/* Orders a backend's admin state. What is open when it leaves ADMIN_READY has drain_ms to end.
+ * Returns 0, or -1 when there is no such backend. */
+int pool_order(struct pool *pool, const char *backend, enum admin_state state, uint64_t drain_ms);
+
+/* When the next of its backends' drains is over, by clock_ms; 0 for none that is not over yet. */
+uint64_t pool_next_cut(struct pool *pool);
+
+/* Whether what is open with a backend has had its time. Any thread, without the mutex. */
+bool pool_drain_is_over(const struct backend *backend);
 
 struct pick {
 	struct backend *backend;  /* referenced and counted until pool_release */

@@ -27,13 +27,6 @@ struct survey {
 	bool any_tried;                /* could, if this session had not tried it */
 };
 
-/* Whether sessions may be sent there, if there is room. */
-static bool
-is_in(const struct pool *pool, const struct backend *backend)
-{
-	return backend->admin == ADMIN_READY && (backend_is_up(backend) || pool->opens);
-}
-
 static uint64_t
 add_room(uint64_t room, const struct backend *backend)
 {
@@ -58,7 +51,7 @@ survey_pool(const struct pool *pool, const struct tried *tried, uint64_t now)
 	struct survey survey = {.room = 0};
 	for (unsigned i = 0; i < pool->count; i++) {
 		const struct backend *backend = pool->members[i];
-		bool in = is_in(pool, backend);
+		bool in = pool_may_use(pool, backend);
 		if (tried_has(tried, backend->mark)) {
 			survey.any_tried |= in;
 		} else if (!in) {
@@ -80,7 +73,7 @@ could_take_one(const struct pool *pool, const struct claim *claim)
 {
 	for (unsigned i = 0; i < pool->count; i++) {
 		const struct backend *backend = pool->members[i];
-		if (is_in(pool, backend) && backend_room(backend) > 0 &&
+		if (pool_may_use(pool, backend) && backend_room(backend) > 0 &&
 			!tried_has(&claim->tried, backend->mark))
 			return true;
 	}
@@ -107,7 +100,7 @@ pool_call_next(struct pool *pool)
 	if (!pool->line.first)
 		return false;
 	for (unsigned i = 0; i < pool->count; i++) {
-		if (is_in(pool, pool->members[i]))
+		if (pool_may_use(pool, pool->members[i]))
 			room = add_room(room, pool->members[i]);
 	}
 	for (struct claim *claim = pool->line.first; claim && room > 0; claim = claim->next) {
@@ -247,7 +240,7 @@ pool_pick(struct pool *pool, struct claim *claim, struct pick *pick, uint64_t *a
 	int chosen = choose(pool, claim, &survey);
 	if (chosen >= 0) {
 		struct backend *backend = pool->members[chosen];
-		take(pool, backend, !is_in(pool, backend), claim, pick);
+		take(pool, backend, !pool_may_use(pool, backend), claim, pick);
 	} else {
 		line_join(&pool->line, claim);
 		result = survey.any_full    ? PICK_NONE_FREE

@@ -35,6 +35,9 @@ struct backend *pool_find(const struct pool *pool, const char *name, const struc
 
 /* All that follows with the mutex held. */
 
+/* Whether sessions may be sent there, if there is room. */
+bool pool_may_use(const struct pool *pool, const struct backend *backend);
+
 /* One that is no member any more, if it is one, has no sessions left. */
 void pool_forget(struct pool *pool, const struct backend *backend);
 

@@ -55,6 +55,12 @@ static const char *const end_names[] = {
 };
 
 const char *
+phase_name(enum phase phase)
+{
+	return phase_names[phase];
+}
+
+const char *
 session_id_format(const struct session *session, char buf[SESSION_ID_MAX])
 {
 	snprintf(buf, SESSION_ID_MAX, "%016" PRIx64, session->id);
@@ -71,7 +77,7 @@ session_set_phase(struct session *session, enum phase phase)
 	if (!line.wanted)
 		return;
 	log_text(&line, "id", session_id_format(session, id));
-	log_text(&line, "phase", phase_names[phase]);
+	log_text(&line, "phase", phase_name(phase));
 	log_end(&line);
 }
 
@@ -352,4 +358,12 @@ session_cut(struct session *session)
 {
 	session_decide(session, RESULT_DRAINED, END_BALANCER);
 	session_close(session);
+}
+
+void
+session_cut_drained(struct session *session)
+{
+	bool is_served = session->phase == PHASE_PUMP || session->phase == PHASE_FLUSH;
+	if (is_served && session->relay && pool_drain_is_over(session->relay))
+		session_cut(session);
 }

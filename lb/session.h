@@ -146,6 +146,11 @@ void session_close(struct session *session);
 /* The worker stops: no more is accepted, and who has not begun is not waited for. */
 void session_hurry(struct session *session);
 
+/* Cuts it if its backend has had its time to drain. */
+void session_cut_drained(struct session *session);
+
+const char *phase_name(enum phase phase);
+
 /* Cuts it from our side, whatever it is doing. */
 void session_cut(struct session *session);
 

@@ -6,6 +6,7 @@
 
 #include "lb/denials.h"
 #include "lb/session.h"
+#include "lb/session_list.h"
 #include "lb/view.h"
 
 #include <errno.h>
@@ -37,7 +38,9 @@ struct worker {
 	pthread_mutex_t mutex;
 	pthread_cond_t installed;
 	struct view *new_view; /* NULL once it is the current one */
-	bool wants_look, wants_stop, wants_cut;
+	bool wants_look, wants_stop, wants_cut, wants_drained;
+	struct session_list *wants_list;
+	bool ended;
 };
 
 bool
@@ -206,6 +209,17 @@ cut(struct worker *worker)
 }
 
 static void
+cut_drained(struct worker *worker)
+{
+	struct session *session = worker->first;
+	while (session) {
+		struct session *next = session->next;
+		session_cut_drained(session);
+		session = next;
+	}
+}
+
+static void
 change_view(struct worker *worker, struct view *view)
 {
 	struct view *old = worker->view;
@@ -230,12 +244,19 @@ on_wake(struct ev_loop *loop, ev_async *wake, int ready)
 	bool wants_look = worker->wants_look;
 	bool wants_stop = worker->wants_stop;
 	bool wants_cut = worker->wants_cut;
-	worker->wants_look = false;
+	bool wants_drained = worker->wants_drained;
+	struct session_list *list = worker->wants_list;
+	worker->wants_look = worker->wants_drained = false;
+	worker->wants_list = NULL;
 	pthread_mutex_unlock(&worker->mutex);
 	if (view)
 		change_view(worker, view);
 	if (wants_look)
 		look_again(worker);
+	if (wants_drained)
+		cut_drained(worker);
+	if (list)
+		session_list_fill(list, worker->first);
 	if (wants_stop && !worker->stopping) {
 		struct view *old = worker->view;
 		worker->stopping = true;
@@ -272,6 +293,25 @@ worker_look_again(struct worker *worker)
 	pthread_mutex_lock(&worker->mutex);
 	worker->wants_look = true;
 	wake_up(worker);
+}
+
+void
+worker_cut_drained(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->mutex);
+	worker->wants_drained = true;
+	wake_up(worker);
+}
+
+bool
+worker_list(struct worker *worker, struct session_list *list)
+{
+	pthread_mutex_lock(&worker->mutex);
+	bool ended = worker->ended;
+	if (!ended)
+		worker->wants_list = list;
+	wake_up(worker);
+	return !ended;
 }
 
 void
@@ -329,6 +369,12 @@ run(void *argument)
 {
 	struct worker *worker = argument;
 	ev_run(worker->loop, 0);
+	pthread_mutex_lock(&worker->mutex);
+	struct session_list *list = worker->wants_list;
+	worker->ended = true;
+	pthread_mutex_unlock(&worker->mutex);
+	if (list)
+		session_list_fill(list, NULL);
 	denials_fini(&worker->denials);
 	worker->shared->on_stopped(worker->shared->context);
 	return NULL;

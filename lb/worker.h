@@ -12,6 +12,7 @@
 
 struct denials;
 struct session;
+struct session_list;
 struct view;
 struct worker;
 
@@ -41,6 +42,13 @@ void worker_install(struct worker *worker, struct view *view);
 
 /* Some session that waits may find a backend now. Any thread. */
 void worker_look_again(struct worker *worker);
+
+/* Cut the sessions whose backend has had its time to drain. */
+void worker_cut_drained(struct worker *worker);
+
+/* Fill the list (session_list.h) from its thread, which then tells that it is done. False when the
+ * worker has ended, and has no sessions to list. */
+bool worker_list(struct worker *worker, struct session_list *list);
 
 /* Accept no more; the thread ends when the last session has. */
 void worker_stop(struct worker *worker);

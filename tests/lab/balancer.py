@@ -1,5 +1,6 @@
 """smtplb on a host: its configuration, its process, and what it logs."""
 
+import json
 import re
 import shutil
 import signal
@@ -82,6 +83,14 @@ class Balancer:
         """Offers it a configuration that it must refuse."""
         self.config.write_text(text, encoding="ascii")
         assert self._hang_up() == "refused"
+
+    def order(self, state, backend):
+        self.host.run("smtplb", state, f"relays/{backend}")
+
+    def status(self, backend):
+        """What `smtplb status` says of it."""
+        status = json.loads(self.host.run("smtplb", "status", "--json").stdout)
+        return next(one for one in status["pools"][0]["backends"] if one["name"] == backend)
 
     def stop(self):
         """Ends it at once and returns its exit status."""

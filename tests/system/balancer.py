@@ -182,6 +182,7 @@ class Setup:
         self.allow = options.pop("allow", "127.0.0.0/8, ::1")
         self.deny = options.pop("deny", "")
         self.top = options.pop("top", "")
+        self.admin = options.pop("admin", 'socket = "" listen = ""')
         self.workers = options.pop("workers", 2)
         self.health = options.pop("health", "type = none")
         self.proxy = options.pop("proxy", "v2")
@@ -204,6 +205,7 @@ class Setup:
 hostname = lb.test
 user = ""
 workers = {self.workers}
+admin {{ {self.admin} }}
 {self.top}
 acl senders {{ allow = {{ {self.allow} }} {deny} }}
 pool relays {{

@@ -384,8 +384,6 @@ END_TEST
 /* What full.conf sets to something else than its default: examples, and what is turned off. */
 static const char *const examples[][2] = {
 	{"hostname", "lb1.example.jp"},
-	{"socket", ""},
-	{"listen", ""},
 	{"allow", "203.0.113.0/24"},
 	{"deny", "203.0.113.66"},
 	{"proxy_protocol", "v2"},

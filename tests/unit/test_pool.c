@@ -251,13 +251,13 @@ START_TEST(test_ordered_state)
 {
 	struct fixture fixture;
 	struct pool *pool = begin(&fixture, 2, NULL);
-	ck_assert_int_eq(pool_order(pool, "relay9", ADMIN_DRAIN), -1);
-	ck_assert_int_eq(pool_order(pool, "relay0", ADMIN_DRAIN), 0);
+	ck_assert_int_eq(pool_order(pool, "relay9", ADMIN_DRAIN, 1000), -1);
+	ck_assert_int_eq(pool_order(pool, "relay0", ADMIN_DRAIN, 1000), 0);
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 1);
-	ck_assert_int_eq(pool_order(pool, "relay1", ADMIN_MAINT), 0);
+	ck_assert_int_eq(pool_order(pool, "relay1", ADMIN_MAINT, 1000), 0);
 	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), -1);
-	ck_assert_int_eq(pool_order(pool, "relay0", ADMIN_READY), 0);
+	ck_assert_int_eq(pool_order(pool, "relay0", ADMIN_READY, 1000), 0);
 	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 0);
 	pool_set_free(fixture.set);
 }
@@ -273,7 +273,7 @@ START_TEST(test_state_survives_a_change)
 	struct pick held;
 	uint64_t again_ms;
 	probe(&fixture, pool, 0, false);
-	pool_order(pool, "relay1", ADMIN_DRAIN);
+	pool_order(pool, "relay1", ADMIN_DRAIN, 1000);
 	ck_assert_int_eq(pool_pick(pool, &claim, &held, &again_ms), PICK_DONE);
 	ck_assert_int_eq(number_of(&held), 2);
 	ck_assert_ptr_eq(configure(&fixture, 2, NULL), pool);

@@ -410,7 +410,7 @@ START_TEST(test_backup_stands_in_for_drained_and_full)
 	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 1);
 	user_leaves(&holder);
 	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 0);
-	pool_order(pool, "relay0", ADMIN_DRAIN);
+	pool_order(pool, "relay0", ADMIN_DRAIN, 1000);
 	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 1);
 	pool_set_free(fixture.set);
 }
@@ -424,9 +424,9 @@ START_TEST(test_backup_has_no_trial_while_others_are_well)
 	fixture.conf.check.greeting_fall = 1;
 	fixture.backends[1].backup = true;
 	apply(&fixture);
-	pool_order(pool, "relay0", ADMIN_DRAIN);
+	pool_order(pool, "relay0", ADMIN_DRAIN, 1000);
 	ck_assert_int_eq(pick(pool, ATTEMPT_FAILED), 1);
-	pool_order(pool, "relay0", ADMIN_READY);
+	pool_order(pool, "relay0", ADMIN_READY, 1000);
 	probe(&fixture, pool, 1, false);
 	probe(&fixture, pool, 1, true); /* its trial is due */
 	for (int i = 0; i < 5; i++)
@@ -611,7 +611,7 @@ START_TEST(test_fail_open_tries_all_that_are_ready)
 	struct pool *pool = begin(&fixture, 4, NULL);
 	fixture.conf.fail_open = true;
 	apply(&fixture);
-	pool_order(pool, "relay2", ADMIN_MAINT);
+	pool_order(pool, "relay2", ADMIN_MAINT, 1000);
 	for (size_t i = 0; i < 4; i++)
 		probe(&fixture, pool, i, false);
 	const char *order = order_of_fresh(pool);
@@ -622,7 +622,7 @@ START_TEST(test_fail_open_tries_all_that_are_ready)
 	ck_assert_uint_eq(strlen(order_of_fresh(pool)), 3);
 	probe(&fixture, pool, 3, true);
 	ck_assert_str_eq(order_of_fresh(pool), "3");
-	pool_order(pool, "relay3", ADMIN_DRAIN);
+	pool_order(pool, "relay3", ADMIN_DRAIN, 1000);
 	ck_assert_uint_eq(strlen(order_of_fresh(pool)), 2);
 	fixture.conf.fail_open = false;
 	apply(&fixture);

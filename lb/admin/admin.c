@@ -1,0 +1,185 @@
+/*
+ * See admin.h. Here: where it listens; what it answers is in routes.c.
+ */
+#include "lb/admin/admin.h"
+
+#include "acl/report.h"
+#include "lb/admin/http.h"
+#include "lb/admin/listen.h"
+#include "lb/admin/routes.h"
+#include "lb/io/socket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Where it listens. */
+struct place {
+	struct http *http; /* NULL: nowhere */
+	struct unix_socket unix_socket;
+	struct endpoint endpoint;
+};
+
+struct admin {
+	struct ev_loop *loop;
+	struct routes *routes;
+	struct place unix_now, tcp_now;
+	/* Prepared: */
+	struct place unix_next, tcp_next;
+	bool keeps_unix, keeps_tcp;
+};
+
+struct admin *
+admin_new(struct ev_loop *loop, const struct serving *serving, const struct admin_orders *orders,
+	void *context)
+{
+	struct admin *admin = calloc(1, sizeof(*admin));
+	if (!admin)
+		return NULL;
+	admin->loop = loop;
+	admin->routes = routes_new(loop, serving, orders, context);
+	if (admin->routes)
+		return admin;
+	free(admin);
+	return NULL;
+}
+
+void
+admin_free(struct admin *admin)
+{
+	if (!admin)
+		return;
+	http_free(admin->unix_now.http);
+	http_free(admin->tcp_now.http);
+	unix_socket_remove(&admin->unix_now.unix_socket);
+	routes_free(admin->routes);
+	free(admin);
+}
+
+static int
+open_unix(struct admin *admin, const struct snapshot *snapshot)
+{
+	struct place *place = &admin->unix_next;
+	if (unix_socket_open(&place->unix_socket, snapshot->admin.socket, snapshot->user) < 0)
+		return -1;
+	place->http =
+		http_new(admin->loop, place->unix_socket.fd, routes_handle_all, admin->routes);
+	if (place->http)
+		return 0;
+	close(place->unix_socket.fd);
+	unix_socket_remove(&place->unix_socket);
+	errno = ENOMEM;
+	return -1;
+}
+
+static int
+open_tcp(struct admin *admin, const struct snapshot *snapshot)
+{
+	struct place *place = &admin->tcp_next;
+	int fd;
+	place->endpoint = snapshot->admin.listen;
+	if (socket_listen(&place->endpoint, &fd, 1) < 0)
+		return -1;
+	place->http = http_new(admin->loop, fd, routes_handle_reads, admin->routes);
+	if (place->http)
+		return 0;
+	close(fd);
+	errno = ENOMEM;
+	return -1;
+}
+
+static bool
+same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && addr_equal(&a->addr, &b->addr);
+}
+
+static const char *
+advice(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return "somebody listens there already; is another smtplb running?";
+	case EEXIST:
+		return "there is something that is no socket";
+	case ENOENT:
+		return "there is no such folder";
+	default:
+		return strerror(error);
+	}
+}
+
+/* Returns -1 when that is an error. */
+static int
+report_failure(
+	const struct snapshot *snapshot, const char *where, unsigned line, struct report *report)
+{
+	const char *why = advice(errno);
+	if (line) {
+		report_error(report, snapshot->file, line, "can't listen on %s: %s", where, why);
+		return -1;
+	}
+	report_warning(report, snapshot->file, 0,
+		"no admin interface on %s, the default: %s; set it in admin { }, \"\" for none",
+		where, why);
+	return 0;
+}
+
+int
+admin_prepare(struct admin *admin, const struct snapshot *snapshot, struct report *report)
+{
+	const struct admin_conf *conf = &snapshot->admin;
+	char text[ENDPOINT_TEXT_MAX];
+	int result = 0;
+	const char *now = admin->unix_now.unix_socket.path;
+	admin->unix_next = admin->tcp_next = (struct place){.http = NULL};
+	admin->keeps_unix = admin->unix_now.http && strcmp(now, conf->socket) == 0;
+	if (*conf->socket && !admin->keeps_unix && open_unix(admin, snapshot) < 0)
+		result = report_failure(snapshot, conf->socket, conf->socket_line, report);
+	admin->keeps_tcp = admin->tcp_now.http && conf->listens &&
+			   same_endpoint(&admin->tcp_now.endpoint, &conf->listen);
+	if (conf->listens && !admin->keeps_tcp && open_tcp(admin, snapshot) < 0 &&
+		report_failure(snapshot, endpoint_format(&conf->listen, text), conf->listen_line,
+			report) < 0)
+		result = -1;
+	if (result < 0)
+		admin_drop(admin);
+	return result;
+}
+
+void
+admin_drop(struct admin *admin)
+{
+	http_free(admin->unix_next.http);
+	http_free(admin->tcp_next.http);
+	unix_socket_remove(&admin->unix_next.unix_socket);
+	admin->unix_next = admin->tcp_next = (struct place){.http = NULL};
+}
+
+static void
+move(struct place *now, struct place *next)
+{
+	if (now->http)
+		http_retire(now->http);
+	unix_socket_remove(&now->unix_socket);
+	*now = *next;
+	*next = (struct place){.http = NULL};
+	if (now->http)
+		http_start(now->http);
+}
+
+void
+admin_commit(struct admin *admin)
+{
+	if (!admin->keeps_unix)
+		move(&admin->unix_now, &admin->unix_next);
+	if (!admin->keeps_tcp)
+		move(&admin->tcp_now, &admin->tcp_next);
+}
+
+void
+admin_load_ended(struct admin *admin, bool own, const struct report *report)
+{
+	routes_load_ended(admin->routes, own, report);
+}

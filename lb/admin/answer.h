@@ -1,0 +1,20 @@
+/*
+ * Answers in JSON and in plain text.
+ */
+#ifndef LB_ADMIN_ANSWER_H
+#define LB_ADMIN_ANSWER_H
+
+#include "lb/admin/http.h"
+
+#include <jansson.h>
+
+/* Takes the reference. NULL, as where there was no memory to make it, is a 500. */
+void answer_json(struct http_exchange *exchange, unsigned status, json_t *json);
+
+/* {"error": ...}; allow: the methods, with 405, else NULL. */
+void answer_error(
+	struct http_exchange *exchange, unsigned status, const char *what, const char *allow);
+
+void answer_text(struct http_exchange *exchange, unsigned status, const char *text);
+
+#endif

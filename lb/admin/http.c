@@ -1,0 +1,255 @@
+/*
+ * See http.h. The daemon of libmicrohttpd has no thread: what it waits for is in an epoll
+ * descriptor, which the loop watches, and its timeouts are a timer of the loop.
+ */
+#include "lb/admin/http.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	CONNECTIONS_MAX = 32,
+	CONNECTION_MEMORY = 16 * 1024, /* bytes: a longer request is refused with 413, 414 or 431 */
+	IDLE_TIMEOUT_S = 10,
+	STATUS_UNAVAILABLE = 503,
+};
+
+struct http {
+	struct ev_loop *loop;
+	struct MHD_Daemon *daemon;
+	http_handler_fn *handler;
+	void *context;
+	ev_io ready;
+	ev_timer timer;
+	bool retired;
+	struct http_exchange *waiting; /* suspended, unanswered */
+};
+
+struct http_exchange {
+	struct http *http;
+	struct MHD_Connection *connection;
+	struct MHD_Response *response; /* NULL until it is answered */
+	unsigned status;
+	bool handled, suspended;
+	struct http_exchange *next, **link; /* among those that wait */
+};
+
+/* Exchanges. */
+
+static struct MHD_Response *
+make_response(const struct http_answer *answer)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(answer->len, answer->body, MHD_RESPMEM_MUST_FREE);
+	if (!response) {
+		free(answer->body);
+		return NULL;
+	}
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	if (answer->allow)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
+	return response;
+}
+
+static void
+suspend(struct http_exchange *exchange)
+{
+	struct http *http = exchange->http;
+	exchange->suspended = true;
+	exchange->next = http->waiting;
+	if (exchange->next)
+		exchange->next->link = &exchange->next;
+	exchange->link = &http->waiting;
+	http->waiting = exchange;
+	MHD_suspend_connection(exchange->connection);
+}
+
+static void
+resume(struct http_exchange *exchange)
+{
+	exchange->suspended = false;
+	*exchange->link = exchange->next;
+	if (exchange->next)
+		exchange->next->link = exchange->link;
+	MHD_resume_connection(exchange->connection);
+	/* It goes on in the loop's next round, not within the caller. */
+	struct http *http = exchange->http;
+	ev_feed_event(http->loop, &http->ready, EV_READ);
+}
+
+void
+http_answer(struct http_exchange *exchange, const struct http_answer *answer)
+{
+	exchange->status = answer->status;
+	exchange->response = make_response(answer);
+	exchange->handled = true;
+	if (exchange->suspended)
+		resume(exchange);
+}
+
+void *
+http_context(const struct http_exchange *exchange)
+{
+	return exchange->http->context;
+}
+
+/* What libmicrohttpd calls. */
+
+static enum MHD_Result
+on_request(void *context, struct MHD_Connection *connection, const char *path, const char *method,
+	const char *version, const char *body, size_t *body_len, void **state)
+{
+	(void)version;
+	(void)body;
+	struct http_exchange *exchange = *state;
+	if (!exchange) { /* only the head has come */
+		exchange = calloc(1, sizeof(*exchange));
+		if (!exchange)
+			return MHD_NO;
+		exchange->http = context;
+		exchange->connection = connection;
+		*state = exchange;
+		return MHD_YES;
+	}
+	if (*body_len) {
+		*body_len = 0;
+		return MHD_YES;
+	}
+	if (!exchange->handled)
+		exchange->http->handler(exchange->http->context, exchange, method, path);
+	if (!exchange->handled) {
+		suspend(exchange);
+		return MHD_YES;
+	}
+	if (!exchange->response) /* no memory for it */
+		return MHD_NO;
+	return MHD_queue_response(connection, exchange->status, exchange->response);
+}
+
+static void
+on_completed(void *context, struct MHD_Connection *connection, void **state,
+	enum MHD_RequestTerminationCode code)
+{
+	(void)context;
+	(void)connection;
+	(void)code;
+	struct http_exchange *exchange = *state;
+	if (exchange && exchange->response)
+		MHD_destroy_response(exchange->response);
+	free(exchange);
+	*state = NULL;
+}
+
+/* The loop. */
+
+static unsigned
+count_connections(const struct http *http)
+{
+	return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+		->num_connections;
+}
+
+/* Once more where connections have ended: only then are those accepted who waited for room. */
+static void
+run(struct http *http)
+{
+	unsigned before;
+	do {
+		before = count_connections(http);
+		MHD_run(http->daemon);
+	} while (count_connections(http) < before);
+}
+
+static void
+turn(struct http *http)
+{
+	MHD_UNSIGNED_LONG_LONG after_ms;
+	run(http);
+	if (http->retired && count_connections(http) == 0) {
+		http_free(http);
+		return;
+	}
+	ev_timer_stop(http->loop, &http->timer);
+	if (MHD_get_timeout(http->daemon, &after_ms) == MHD_YES) {
+		ev_timer_set(&http->timer, (double)after_ms / 1000, 0);
+		ev_timer_start(http->loop, &http->timer);
+	}
+}
+
+static void
+on_ready(struct ev_loop *loop, ev_io *ready, int events)
+{
+	(void)loop;
+	(void)events;
+	turn(ready->data);
+}
+
+static void
+on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	turn(timer->data);
+}
+
+struct http *
+http_new(struct ev_loop *loop, int fd, http_handler_fn *handler, void *context)
+{
+	struct http *http = calloc(1, sizeof(*http));
+	if (!http)
+		return NULL;
+	http->loop = loop;
+	http->handler = handler;
+	http->context = context;
+	http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+		on_request, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+	if (!http->daemon) {
+		free(http);
+		errno = ENOMEM;
+		return NULL;
+	}
+	int epoll_fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	ev_io_init(&http->ready, on_ready, epoll_fd, EV_READ);
+	ev_init(&http->timer, on_timer);
+	http->ready.data = http->timer.data = http;
+	return http;
+}
+
+void
+http_start(struct http *http)
+{
+	ev_io_start(http->loop, &http->ready);
+}
+
+void
+http_retire(struct http *http)
+{
+	MHD_socket fd = MHD_quiesce_daemon(http->daemon);
+	if (fd != MHD_INVALID_SOCKET)
+		close(fd);
+	http->retired = true;
+	ev_feed_event(http->loop, &http->ready, EV_READ);
+}
+
+void
+http_free(struct http *http)
+{
+	if (!http)
+		return;
+	while (http->waiting)
+		http_answer(http->waiting, &(struct http_answer){.status = STATUS_UNAVAILABLE,
+						   .type = "text/plain",
+						   .body = strdup("")});
+	ev_io_stop(http->loop, &http->ready);
+	ev_timer_stop(http->loop, &http->timer);
+	MHD_stop_daemon(http->daemon);
+	free(http);
+}

@@ -1,0 +1,240 @@
+/*
+ * See routes.h.
+ */
+#include "lb/admin/routes.h"
+
+#include "lb/admin/answer.h"
+#include "lb/admin/sessions.h"
+#include "lb/admin/status.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	OK = 200,
+	NOT_FOUND = 404,
+	NOT_ALLOWED = 405,
+	CONFLICT = 409,
+	UNAVAILABLE = 503,
+	RELOADS_MAX = 32, /* no more connections can ask for one */
+	PATH_PARTS_MAX = 8,
+};
+
+/* Those who wait for a reload's outcome. */
+struct reloads {
+	struct http_exchange *exchanges[2 * RELOADS_MAX];
+	size_t count;
+};
+
+struct routes {
+	const struct serving *serving;
+	const struct admin_orders *orders;
+	void *context;
+	struct sessions *sessions;
+	struct reloads current; /* of the load under way */
+	struct reloads behind;  /* of the one that follows it */
+};
+
+/* A path's parts between slashes. */
+struct path {
+	char text[1024];
+	const char *parts[PATH_PARTS_MAX];
+	size_t count;
+};
+
+struct routes *
+routes_new(struct ev_loop *loop, const struct serving *serving, const struct admin_orders *orders,
+	void *context)
+{
+	struct routes *routes = calloc(1, sizeof(*routes));
+	if (!routes)
+		return NULL;
+	routes->serving = serving;
+	routes->orders = orders;
+	routes->context = context;
+	routes->sessions = sessions_new(loop, serving);
+	if (routes->sessions)
+		return routes;
+	free(routes);
+	return NULL;
+}
+
+void
+routes_free(struct routes *routes)
+{
+	sessions_free(routes->sessions);
+	free(routes);
+}
+
+/* What is looked at. */
+
+static void
+give_health(struct routes *routes, struct http_exchange *exchange, const struct path *path)
+{
+	(void)path;
+	if (routes->orders->is_stopping(routes->context))
+		answer_text(exchange, UNAVAILABLE, "stopping\n");
+	else if (status_is_healthy(routes->serving))
+		answer_text(exchange, OK, "ok\n");
+	else
+		answer_text(exchange, UNAVAILABLE, "no backend is usable\n");
+}
+
+static void
+give_status(struct routes *routes, struct http_exchange *exchange, const struct path *path)
+{
+	(void)path;
+	bool stopping = routes->orders->is_stopping(routes->context);
+	answer_json(exchange, OK, status_json(routes->serving, stopping));
+}
+
+static void
+give_sessions(struct routes *routes, struct http_exchange *exchange, const struct path *path)
+{
+	(void)path;
+	sessions_give(routes->sessions, exchange);
+}
+
+/* Orders. */
+
+static void
+take_order(struct routes *routes, struct http_exchange *exchange, const struct path *path)
+{
+	const char *pool = path->parts[2], *backend = path->parts[4], *state = path->parts[5];
+	if (routes->orders->order(routes->context, pool, backend, state) == 0)
+		answer_json(exchange, OK,
+			json_pack("{s:s, s:s, s:s}", "pool", pool, "backend", backend, "state",
+				state));
+	else
+		answer_error(exchange, NOT_FOUND, "no such pool, backend or state", NULL);
+}
+
+static void
+take_reload(struct routes *routes, struct http_exchange *exchange, const struct path *path)
+{
+	(void)path;
+	bool behind;
+	if (routes->orders->reload(routes->context, &behind) < 0) {
+		answer_error(exchange, UNAVAILABLE, strerror(errno), NULL);
+		return;
+	}
+	struct reloads *reloads = behind ? &routes->behind : &routes->current;
+	reloads->exchanges[reloads->count++] = exchange;
+}
+
+static json_t *
+entries(const struct report *report, bool warning)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < report->count; i++) {
+		if (report->entries[i].warning == warning)
+			json_array_append_new(array, json_string(report->entries[i].text));
+	}
+	return array;
+}
+
+void
+routes_load_ended(struct routes *routes, bool own, const struct report *report)
+{
+	for (size_t i = 0; own && i < routes->current.count; i++) {
+		json_t *json = json_pack("{s:o, s:o}", "errors", entries(report, false), "warnings",
+			entries(report, true));
+		answer_json(routes->current.exchanges[i], report->errors ? CONFLICT : OK, json);
+	}
+	routes->current = routes->behind;
+	routes->behind.count = 0;
+}
+
+/* Ways. */
+
+static const struct route {
+	const char *method;
+	const char *parts; /* between slashes; * is any */
+	void (*handle)(struct routes *, struct http_exchange *, const struct path *);
+} table[] = {
+	{"GET", "healthz", give_health},
+	{"GET", "v1/status", give_status},
+	{"GET", "v1/sessions", give_sessions},
+	{"POST", "v1/reload", take_reload},
+	{"POST", "v1/pools/*/backends/*/*", take_order},
+};
+
+static int
+split(struct path *path, const char *text)
+{
+	path->count = 0;
+	if (text[0] != '/' || strlen(text) >= sizeof(path->text))
+		return -1;
+	strcpy(path->text, text + 1);
+	char *rest = path->text, *part;
+	while ((part = strsep(&rest, "/"))) {
+		if (path->count == PATH_PARTS_MAX)
+			return -1;
+		path->parts[path->count++] = part;
+	}
+	return 0;
+}
+
+static bool
+leads_to(const struct path *path, const struct route *route)
+{
+	const char *pattern = route->parts;
+	for (size_t i = 0; i < path->count; i++) {
+		size_t len = strcspn(pattern, "/");
+		bool any = len == 1 && *pattern == '*';
+		bool same = strlen(path->parts[i]) == len && !memcmp(path->parts[i], pattern, len);
+		if (!(any ? *path->parts[i] : same))
+			return false;
+		pattern += len;
+		if (i + 1 < path->count && *pattern++ != '/')
+			return false;
+	}
+	return *pattern == '\0';
+}
+
+static void
+handle(struct routes *routes, struct http_exchange *exchange, const char *method, const char *text,
+	bool takes_orders)
+{
+	struct path path;
+	const char *allow = NULL;
+	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+	if (split(&path, text) < 0) {
+		answer_error(exchange, NOT_FOUND, "no such page", NULL);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		const struct route *route = &table[i];
+		if (!leads_to(&path, route))
+			continue;
+		bool is_read = strcmp(route->method, "GET") == 0;
+		if ((is_read && reads) ||
+			(!is_read && takes_orders && strcmp(method, route->method) == 0)) {
+			route->handle(routes, exchange, &path);
+			return;
+		}
+		allow = is_read ? "GET, HEAD" : route->method;
+	}
+	if (!allow)
+		answer_error(exchange, NOT_FOUND, "no such page", NULL);
+	else if (takes_orders)
+		answer_error(exchange, NOT_ALLOWED, "not with this method", allow);
+	else
+		answer_error(exchange, NOT_ALLOWED, "orders are taken on the Unix socket only",
+			"GET, HEAD");
+}
+
+void
+routes_handle_all(
+	void *context, struct http_exchange *exchange, const char *method, const char *path)
+{
+	handle(context, exchange, method, path, true);
+}
+
+void
+routes_handle_reads(
+	void *context, struct http_exchange *exchange, const char *method, const char *path)
+{
+	handle(context, exchange, method, path, false);
+}

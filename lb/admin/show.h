@@ -1,0 +1,18 @@
+/*
+ * What the commands that show something have in common.
+ */
+#ifndef LB_ADMIN_SHOW_H
+#define LB_ADMIN_SHOW_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* Gets a page and prints it: as it came, or by the function. Returns the exit code. */
+int show(
+	const char *path_of_socket, const char *path, bool json, void (*print)(const json_t *page));
+
+/* A member; "" and 0 when it is not there. */
+const char *show_text(const json_t *object, const char *key);
+long long show_number(const json_t *object, const char *key);
+
+#endif

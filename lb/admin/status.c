@@ -1,0 +1,105 @@
+/*
+ * See status.h. Main thread; reads the pools under their locks, and what the workers count without.
+ */
+#include "lb/admin/status.h"
+
+#include "conf/snapshot.h"
+#include "lb/pool_set.h"
+#include "lb/pool_status.h"
+#include "lb/runtime.h"
+
+#include <stdint.h>
+#include <unistd.h>
+
+static const char *const balance_names[] = {
+	[BALANCE_ROUNDROBIN] = "roundrobin",
+	[BALANCE_LEASTCONN] = "leastconn",
+	[BALANCE_SOURCE] = "source",
+};
+
+static json_t *
+number(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+/* NULL where zero means that there is no limit. */
+static json_t *
+limit(unsigned value)
+{
+	return value ? number(value) : json_null();
+}
+
+static json_t *
+backend_json(const struct backend_status *status)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	const char *address = status->endpoint.port ? endpoint_format(&status->endpoint, text)
+						    : addr_format(&status->endpoint.addr, text);
+	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:s, s:i, s:b, s:o, s:o}", "name",
+		status->backend->name, "address", address, "up", status->up, "probe_up",
+		status->probe_up, "greetings_up", status->greetings_up, "state",
+		admin_state_name(status->admin), "weight", (int)status->weight, "backup",
+		status->backup, "sessions", number(status->active), "max_sessions",
+		limit(status->max_sessions));
+}
+
+static json_t *
+pool_json(struct pool *pool, const struct pool_conf *conf)
+{
+	struct pool_status status;
+	if (pool_look(pool, &status) < 0)
+		return NULL;
+	json_t *backends = json_array();
+	for (size_t i = 0; i < status.count; i++)
+		json_array_append_new(backends, backend_json(&status.backends[i]));
+	json_t *json = json_pack("{s:s, s:s, s:o, s:b, s:o}", "name", conf->name, "balance",
+		balance_names[conf->balance], "waiting", number(status.waiting), "fail_open",
+		status.opens, "backends", backends);
+	pool_status_fini(pool, &status);
+	return json;
+}
+
+static json_t *
+listener_json(const struct listener_conf *listener)
+{
+	json_t *binds = json_array();
+	for (size_t i = 0; i < listener->bind_count; i++) {
+		char text[ENDPOINT_TEXT_MAX];
+		json_array_append_new(
+			binds, json_string(endpoint_format(&listener->binds[i].endpoint, text)));
+	}
+	return json_pack("{s:s, s:o, s:s}", "name", listener->name, "bind", binds, "pool",
+		listener->pool->name);
+}
+
+json_t *
+status_json(const struct serving *serving, bool stopping)
+{
+	const struct snapshot *snapshot = serving->runtime->snapshot;
+	json_t *pools = json_array(), *listeners = json_array();
+	for (size_t i = 0; i < snapshot->pool_count; i++)
+		json_array_append_new(
+			pools, pool_json(serving->runtime->pools[i], &snapshot->pools[i]));
+	for (size_t i = 0; i < snapshot->listener_count; i++)
+		json_array_append_new(listeners, listener_json(&snapshot->listeners[i]));
+	uint64_t sessions = __atomic_load_n(&serving->shared.sessions, __ATOMIC_RELAXED);
+	uint64_t max = __atomic_load_n(&serving->shared.max_sessions, __ATOMIC_RELAXED);
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:o, s:o, s:o, s:o}", "version",
+		SMTPLB_VERSION, "engine", "libev", "state", stopping ? "stopping" : "running",
+		"pid", (int)getpid(), "workers", (int)serving->worker_count, "file", snapshot->file,
+		"sessions", number(sessions), "max_sessions", number(max), "listeners", listeners,
+		"pools", pools);
+}
+
+bool
+status_is_healthy(const struct serving *serving)
+{
+	const struct snapshot *snapshot = serving->runtime->snapshot;
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		const struct pool_conf *conf = snapshot->listeners[i].pool;
+		if (pool_is_usable(serving->runtime->pools[conf - snapshot->pools]))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,541 @@
+"""The admin interface: what it shows and which orders it takes, over HTTP and by command."""
+
+import json
+import re
+import signal
+import socket
+import stat
+import threading
+
+import jsonschema
+import pytest
+from admin import Admin
+from balancer import ROOT, Setup, run
+from peers import DEADLINE, connect, eventually, listen, smtp
+
+
+@pytest.fixture(name="admin")
+def fixture_admin(tmp_path):
+    return Admin(tmp_path)
+
+
+def held(setup):
+    """A session that has been greeted; and who greeted it."""
+    client = setup.connect()
+    return client, client.line().split()[1].decode()
+
+
+def relays_of(relay, count=2):
+    return [relay(smtp(b"relay%d" % i)) for i in range(1, count + 1)]
+
+
+# What the description promises.
+
+SPEC = json.loads((ROOT / "lb/admin/openapi.json").read_text())
+ROUTE = re.compile(r'\{"(GET|POST)", "([^"]+)",')
+
+
+def described(path, method, status):
+    """The schema of an answer; None for plain text."""
+    answer = SPEC["paths"][path][method.lower()]["responses"][str(status)]
+    schema = answer["content"].get("application/json", {}).get("schema")
+    return schema and {**schema, "components": SPEC["components"]}
+
+
+def test_every_route_is_described():
+    routes = set(ROUTE.findall((ROOT / "lb/admin/routes.c").read_text()))
+    told = {
+        (method.upper(), re.sub(r"\{\w+\}", "*", path[1:]))
+        for path, methods in SPEC["paths"].items() for method in methods
+    }
+    assert told == routes
+
+
+def test_answers_are_as_described(start, relay, admin):
+    setup = Setup(relays_of(relay), admin=admin.text())
+    setup.relays[0].options = "max_sessions = 7"
+    balancer = start(setup)
+    client, _ = held(setup)
+    good = balancer.text
+    order = "/v1/pools/{pool}/backends/{backend}/{state}"
+    for path, method, asked, status in (
+        ("/healthz", "GET", "/healthz", 200),
+        ("/v1/status", "GET", "/v1/status", 200),
+        ("/v1/sessions", "GET", "/v1/sessions", 200),
+        (order, "POST", "/v1/pools/relays/backends/relay1/maint", 200),
+        (order, "POST", "/v1/pools/relays/backends/relay2/drain", 200),
+        (order, "POST", "/v1/pools/relays/backends/relay3/drain", 404),
+        ("/healthz", "GET", "/healthz", 503),
+        ("/v1/reload", "POST", "/v1/reload", 200),
+        ("/v1/reload", "POST", "/v1/reload", 409),
+        ("/v1/status", "GET", "/v1/status", 200),
+        ("/v1/sessions", "GET", "/v1/sessions", 200),
+        ("/v1/reload", "POST", "/v1/reload", 503),
+    ):
+        balancer.write(good if status == 200 else "nonsense = 1\n")
+        if status == 503 and method == "POST":
+            balancer.signal(signal.SIGTERM)
+            balancer.wait("stopping")
+        answer = admin.ask(method, asked)
+        assert answer.status == status, (path, answer)
+        schema = described(path, method, status)
+        if schema:
+            jsonschema.validate(json.loads(answer.body), schema)
+        else:
+            assert answer.headers["Content-Type"].startswith("text/plain")
+    client.quit()
+
+
+# What is looked at.
+
+
+def test_status(start, relay, admin):
+    setup = Setup(relays_of(relay), admin=admin.text(), pool="balance = leastconn")
+    setup.relays[1].options = "max_sessions = 7 weight = 2 backup = yes"
+    balancer = start(setup)
+    status = admin.get("/v1/status")
+    (pool,) = status.pop("pools")
+    one, two = pool.pop("backends")
+    assert pool == {"name": "relays", "balance": "leastconn", "waiting": 0, "fail_open": False}
+    assert one == {
+        "name": "relay1", "address": f"127.0.0.1:{setup.relays[0].port}", "up": True,
+        "probe_up": True, "greetings_up": True, "state": "ready", "weight": 1, "backup": False,
+        "sessions": 0, "max_sessions": None,
+    }
+    assert (two["weight"], two["backup"], two["max_sessions"]) == (2, True, 7)
+    assert status.pop("listeners") == [
+        {"name": "smtp", "bind": [f"127.0.0.1:{setup.port}"], "pool": "relays"}
+    ]
+    assert status.pop("max_sessions") > 0
+    assert status == {
+        "version": "0.1.0", "engine": "libev", "state": "running", "pid": balancer.pid,
+        "workers": 2, "file": str(balancer.conf), "sessions": 0,
+    }
+    assert admin.get("/v1/status", tcp=True)["pid"] == balancer.pid
+
+
+def test_sessions(start, relay, admin):
+    setup = Setup(relays_of(relay), admin=admin.text(), workers=3)
+    start(setup)
+    assert admin.get("/v1/sessions") == {"sessions": []}
+    clients = [held(setup) for _ in range(8)]
+    sessions = admin.get("/v1/sessions", tcp=True)["sessions"]
+    by_client = {one["client"]: one for one in sessions}
+    assert len(by_client) == 8
+    for client, name in clients:
+        one = by_client["%s:%d" % client.sock.getsockname()]
+        port = setup.relays[int(name[-1]) - 1].port
+        assert re.fullmatch(r"[0-9a-f]{16}", one.pop("id"))
+        assert one.pop("age_ms") >= 0
+        assert one == {
+            "listener": "smtp", "client": one["client"], "pool": "relays", "backend": name,
+            "backend_addr": f"127.0.0.1:{port}", "phase": "pump", "attempts": 1,
+            "bytes_in": 0, "bytes_out": len(f"220 {name} ESMTP\r\n"),
+        }
+    for client, _ in clients:
+        client.quit()
+    eventually(lambda: not admin.get("/v1/sessions")["sessions"])
+
+
+def test_session_that_waits(start, relay, admin):
+    one, two = relays_of(relay)
+    setup = Setup([one, two], admin=admin.text())
+    start(setup)
+    for backend in ("relay1", "relay2"):
+        assert admin.order(backend, "drain") == 200
+    client = setup.connect()
+    (session,) = eventually(lambda: admin.get("/v1/sessions")["sessions"])
+    assert (session["phase"], session["backend_addr"]) == ("queue", None)
+    assert session["backend"] is None
+    assert admin.get("/v1/status")["pools"][0]["waiting"] == 1
+    assert admin.ask("GET", "/healthz").status == 503
+    assert admin.order("relay2", "ready") == 200
+    assert client.line() == b"220 relay2 ESMTP"
+    client.quit()
+
+
+def test_healthz(start, hosts, admin):
+    relays = hosts(smtp(b"one"), smtp(b"two"))
+    health = f"type = http port = {relays[0].probe.port} interval = 50ms fall = 1 rise = 1"
+    balancer = start(Setup(relays, admin=admin.text(), health=health))
+    assert admin.ask("GET", "/healthz", tcp=True).body == b"ok\n"
+    for number, one in enumerate(relays, 1):
+        assert admin.ask("GET", "/healthz", tcp=True).status == 200
+        one.probe.status = 503
+        balancer.wait("health", backend=f"relay{number}", to="down")
+    answer = admin.ask("GET", "/healthz", tcp=True)
+    assert (answer.status, answer.body) == (503, b"no backend is usable\n")
+    assert admin.backends()["relay1"]["probe_up"] is False
+    relays[1].probe.status = 200
+    balancer.wait("health", backend="relay2", to="up")
+    assert admin.ask("HEAD", "/healthz", tcp=True).status == 200
+
+
+def test_healthz_while_it_stops(start, relay, admin):
+    setup = Setup(relays_of(relay), admin=admin.text())
+    balancer = start(setup)
+    client, _ = held(setup)
+    balancer.signal(signal.SIGTERM)
+    balancer.wait("stopping")
+    answer = admin.ask("GET", "/healthz")
+    assert (answer.status, answer.body) == (503, b"stopping\n")
+    assert admin.get("/v1/status")["state"] == "stopping"
+    assert len(admin.get("/v1/sessions")["sessions"]) == 1
+    assert admin.ask("POST", "/v1/reload").status == 503
+    client.quit()
+    assert balancer.exit_code() == 0
+    assert not admin.path.exists()
+
+
+# Orders.
+
+
+def test_drained_backend_gets_no_new_sessions(start, relay, admin):
+    setup = Setup(relays_of(relay), admin=admin.text())
+    balancer = start(setup)
+    inside = [held(setup) for _ in range(2)]
+    result = admin.run("drain", "relays/relay1")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "relays/relay1: drain\n", "")
+    assert balancer.wait("admin", pool="relays", backend="relay1", state="drain")
+    assert {setup.greeting() for _ in range(4)} == {b"220 relay2 ESMTP"}
+    assert admin.backends()["relay1"]["state"] == "drain"
+    for client, _ in inside:
+        client.send(b"NOOP\r\n")
+        assert client.line().startswith(b"250 ")
+        client.quit()
+    balancer.reload()
+    assert {setup.greeting() for _ in range(4)} == {b"220 relay2 ESMTP"}
+    assert admin.run("ready", "relays/relay1").returncode == 0
+    assert {setup.greeting() for _ in range(4)} == {b"220 relay1 ESMTP", b"220 relay2 ESMTP"}
+    assert [event["state"] for event in balancer.find("admin")] == ["drain", "ready"]
+
+
+@pytest.mark.parametrize("state", ["drain", "maint"])
+def test_drain_ends_with_its_time(start, relay, admin, state):
+    """Only what is open with that backend, and was when its time was over."""
+    setup = Setup(relays_of(relay), admin=admin.text(), top="drain_timeout = 200ms")
+    balancer = start(setup)
+    inside = [held(setup) for _ in range(4)]
+    assert admin.order("relay2", state) == 200
+    for client, name in inside:
+        if name == "relay2":
+            assert client.rest() == b""
+    balancer.wait("session", 2, backend="relay2", result="drained", end="balancer")
+    for client, name in inside:
+        if name == "relay1":
+            assert client.quit() == b"221 bye"
+    assert not balancer.find("session", backend="relay1", result="drained")
+    assert admin.order("relay2", "ready") == 200
+    again = [held(setup) for _ in range(2)]
+    assert {name for _, name in again} == {"relay1", "relay2"}
+    for client, _ in again:
+        client.quit()
+
+
+def test_maintenance_sends_no_probes(start, hosts, admin):
+    relays = hosts(smtp(b"relay1"), smtp(b"relay2"))
+    health = f"type = http port = {relays[0].probe.port} interval = 20ms fall = 2 rise = 1"
+    setup = Setup(relays, admin=admin.text(), health=health)
+    balancer = start(setup)
+    assert admin.run("maint", "relays/relay1").returncode == 0
+    seen = relays[0].probe.answered
+    relays[1].probe.await_probes(10)
+    assert relays[0].probe.answered <= seen + 1  # one may have been under way
+    balancer.reload()
+    seen = relays[0].probe.answered
+    relays[1].probe.await_probes(10)
+    assert relays[0].probe.answered == seen
+    relays[0].probe.status = 503
+    assert admin.run("ready", "relays/relay1").returncode == 0
+    balancer.wait("health", backend="relay1", to="down", cause="probe")
+
+
+@pytest.mark.parametrize("path", [
+    "/v1/pools/none/backends/relay1/drain",
+    "/v1/pools/relays/backends/none/drain",
+    "/v1/pools/relays/backends/relay1/none",
+    "/v1/pools/relays/backends/relay1/",
+    "/v1/pools/relays/backends//drain",
+    "/v1/pools/relays/backends/relay1",
+    "/v1/pools/relays/backends/relay1/drain/more",
+    "/v1/reload/",
+    "/v1/none",
+    "/v1",
+    "//",
+    "/" + "v1/" * 400,
+])
+def test_unknown_orders(start, relay, admin, path):
+    balancer = start(Setup(relays_of(relay), admin=admin.text()))
+    answer = admin.ask("POST", path)
+    assert answer.status == 404
+    assert json.loads(answer.body)["error"]
+    assert not balancer.find("admin")
+
+
+@pytest.mark.parametrize("method, path", [
+    ("POST", "/v1/status"), ("DELETE", "/v1/sessions"), ("PUT", "/healthz"),
+    ("GET", "/v1/reload"), ("GET", "/v1/pools/relays/backends/relay1/drain"),
+])
+def test_wrong_methods(start, relay, admin, method, path):
+    balancer = start(Setup(relays_of(relay), admin=admin.text()))
+    for tcp in (False, True):
+        answer = admin.ask(method, path, tcp)
+        assert answer.status == 405
+        assert answer.headers["Allow"]
+    assert not balancer.find("admin") and len(balancer.find("config")) == 1
+
+
+def test_no_orders_over_tcp(start, relay, admin):
+    balancer = start(Setup(relays_of(relay), admin=admin.text()))
+    for path in ("/v1/reload", "/v1/pools/relays/backends/relay1/drain"):
+        answer = admin.ask("POST", path, tcp=True)
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+    assert not balancer.find("admin") and len(balancer.find("config")) == 1
+
+
+# Reload.
+
+
+def test_reload(start, relay, admin):
+    setup = Setup(relays_of(relay), admin=admin.text())
+    balancer = start(setup)
+    text = balancer.text
+    result = admin.run("reload")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "reloaded\n", "")
+    assert len(balancer.find("config", action="reloaded")) == 1
+    balancer.write(text.replace("workers = 2", "workers = 3"))
+    result = admin.run("reload")
+    assert result.returncode == 0
+    assert "warning: " in result.stderr and "workers keeps its value" in result.stderr
+    balancer.write(text.replace("pool = relays", "pool = none") + "nonsense = 1\n")
+    result = admin.run("reload")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"{balancer.conf}:" in result.stderr and "nonsense" in result.stderr
+    assert result.stderr.endswith("smtplb: not reloaded, the old configuration is in force\n")
+    answer = admin.ask("POST", "/v1/reload")
+    assert answer.status == 409
+    assert len(json.loads(answer.body)["errors"]) == 2
+    assert setup.greeting().startswith(b"220 ")
+
+
+def test_reload_during_another(start, relay, admin):
+    """Each is told of a load that began when it had asked."""
+    setup = Setup(relays_of(relay), admin=admin.text())
+    balancer = start(setup)
+    good = balancer.text
+    with balancer.loading("nonsense = 1\n"):
+        waiting = [admin.dial() for _ in range(3)]
+        for one in waiting:
+            one.request("POST", "/v1/reload")
+        assert admin.get("/v1/status")["state"] == "running"
+        balancer.write(good)
+    for one in waiting:
+        assert one.getresponse().status == 200
+        one.close()
+    balancer.wait("config", action="refused")
+    assert len(balancer.find("config", action="reloaded")) == 1
+
+
+def test_admin_moves_with_a_reload(start, relay, admin, tmp_path):
+    setup = Setup(relays_of(relay), admin=admin.text())
+    balancer = start(setup)
+    kept = admin.dial()
+    kept.request("GET", "/v1/status")
+    kept.getresponse().read()
+    other = Admin(tmp_path)
+    other.path = tmp_path / "other.sock"
+    setup.admin = other.text()
+    balancer.write(setup.text())
+    assert admin.run("reload").returncode == 0  # told by the socket that goes
+    assert not admin.path.exists()
+    assert other.get("/v1/status")["pid"] == balancer.pid
+    assert other.get("/v1/status", tcp=True)["pid"] == balancer.pid
+    with pytest.raises(ConnectionRefusedError):
+        connect(("127.0.0.1", admin.port))
+    setup.admin = 'socket = "" listen = ""'
+    balancer.write(setup.text())
+    assert other.run("reload").returncode == 0
+    assert not other.path.exists()
+    assert other.run("status").returncode == 1
+
+
+# Where it listens.
+
+
+def test_socket_is_for_its_group_only(start, relay, admin):
+    start(Setup(relays_of(relay), admin=admin.text()))
+    mode = admin.path.stat().st_mode
+    assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o660
+
+
+def test_socket_left_by_one_that_was_killed(start, relay, admin):
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(admin.path))
+    left.close()
+    balancer = start(Setup(relays_of(relay), admin=admin.text()))
+    assert admin.get("/v1/status")["pid"] == balancer.pid
+
+
+@pytest.mark.parametrize("make, why", [
+    (lambda path: listen_at(path), "somebody listens there already"),
+    (lambda path: path.write_text("mine"), "something that is no socket"),
+    (lambda path: path.mkdir(), "something that is no socket"),
+], ids=["socket", "file", "folder"])
+def test_socket_of_another(relay, tmp_path, admin, make, why):
+    kept = make(admin.path)
+    conf = tmp_path / "smtplb.conf"
+    text = Setup(relays_of(relay), admin=admin.text()).text()
+    conf.write_text(text)
+    result = run("run", "-c", conf)
+    line = text[: text.index("admin {")].count("\n") + 1
+    assert result.returncode == 1
+    assert f"{conf}:{line}: can't listen on {admin.path}: " in result.stderr
+    assert why in result.stderr
+    assert admin.path.exists()
+    del kept
+
+
+def listen_at(path):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(path))
+    sock.listen()
+    return sock
+
+
+def test_port_of_another(relay, tmp_path, admin):
+    with listen(port=admin.port):
+        conf = tmp_path / "smtplb.conf"
+        conf.write_text(Setup(relays_of(relay), admin=admin.text()).text())
+        result = run("run", "-c", conf)
+    assert result.returncode == 1
+    assert f"can't listen on 127.0.0.1:{admin.port}: somebody listens" in result.stderr
+    assert not admin.path.exists()
+
+
+def test_long_path(relay, tmp_path):
+    conf = tmp_path / "smtplb.conf"
+    conf.write_text(Setup(relays_of(relay), admin=f"socket = /{'x' * 107}").text())
+    result = run("check", "-c", conf)
+    assert result.returncode == 1
+    assert "longer than the 107 bytes that a socket's path may have" in result.stderr
+
+
+# Hard clients.
+
+
+def test_many_slow_and_huge_requests(start, relay, admin):
+    """They end by themselves, and cost the sessions nothing."""
+    setup = Setup(relays_of(relay), admin=admin.text())
+    start(setup)
+    slow = []
+    for _ in range(40):
+        one = connect(("127.0.0.1", admin.port))
+        one.send(b"GET /v1/sta")
+        slow.append(one)
+    assert {setup.greeting() for _ in range(4)} == {b"220 relay1 ESMTP", b"220 relay2 ESMTP"}
+    assert admin.get("/v1/status")["state"] == "running"  # by the other socket
+    for one in slow:
+        one.close()
+    assert eventually(lambda: admin.ask("GET", "/healthz", tcp=True).status == 200)
+    for head in (b"GET /" + b"x" * 100000, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20000):
+        one = connect(("127.0.0.1", admin.port))
+        try:
+            one.send(head)
+            assert re.match(rb"HTTP/1.1 4\d\d |$", one.rest())
+        except ConnectionError:
+            pass
+        one.close()
+    answer = admin.ask("POST", "/v1/reload", body=b"x" * (1 << 20))
+    assert answer.status == 200
+    assert setup.greeting().startswith(b"220 ")
+
+
+@pytest.mark.parametrize("bytes_", [b"", b"\0" * 100, b"\r\n\r\n", b"HELO there\r\n" * 10])
+def test_what_is_no_http(start, relay, admin, bytes_):
+    start(Setup(relays_of(relay), admin=admin.text()))
+    with connect(("127.0.0.1", admin.port)) as client:
+        client.send(bytes_)
+        client.finish()
+        assert not client.rest().startswith(b"HTTP/1.1 2")
+    assert admin.ask("GET", "/healthz", tcp=True).status == 200
+
+
+# Commands.
+
+
+def test_status_command(start, relay, admin):
+    setup = Setup(relays_of(relay), admin=admin.text())
+    setup.relays[1].options = "backup = yes max_sessions = 200"
+    balancer = start(setup)
+    assert admin.run("drain", "relays/relay1").returncode == 0
+    result = admin.run("status")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith(f"smtplb 0.1.0, running, pid {balancer.pid}, 2 workers (libev), ")
+    assert ["smtp", f"127.0.0.1:{setup.port}", "relays"] in [line.split() for line in lines]
+    table = [line.split() for line in lines if line.startswith("  ")]
+    assert table[1][0] == "relay1" and table[1][2:] == ["up", "drain", "0", "-", "1"]
+    assert table[2][0] == "relay2" and table[2][2:] == ["up", "ready", "0", "200", "1", "backup"]
+    assert all(len(line) <= 80 and line == line.rstrip() for line in lines[1:])
+    assert "\033" not in result.stdout
+    told = json.loads(admin.run("status", "--json").stdout)
+    assert told == admin.get("/v1/status")
+
+
+def test_the_file_says_where_the_daemon_is(start, relay, admin):
+    balancer = start(Setup(relays_of(relay), admin=admin.text()))
+    assert run("status", "-c", balancer.conf).returncode == 0
+    balancer.write(balancer.text.replace("pool = relays", "pool = none"))
+    assert run("drain", "-c", balancer.conf, "relays/relay1").returncode == 0
+    balancer.write(balancer.text + "broken {\n")
+    assert run("status", "-c", balancer.conf).returncode == 0
+    assert run("status", "-c", balancer.conf, "--socket", "/nowhere").returncode == 1
+
+
+def test_no_daemon(tmp_path):
+    for command in (["status"], ["reload"], ["drain", "relays/relay1"]):
+        result = run(*command, "--socket", tmp_path / "none.sock")
+        assert (result.returncode, result.stdout) == (1, "")
+        assert f"can't reach the daemon at {tmp_path}/none.sock: it does not run" in result.stderr
+
+
+@pytest.mark.parametrize("said", [
+    b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{no", b"\0" * 5000,
+], ids=["nothing", "ssh", "endless", "cut", "no-json", "zeros"])
+def test_somebody_else_at_the_socket(tmp_path, said):
+    path = tmp_path / "admin.sock"
+    sock = listen_at(path)
+
+    def serve():
+        conn, _ = sock.accept()
+        conn.recv(65536)
+        conn.sendall(said)
+        conn.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    result = run("status", "--socket", path)
+    thread.join(DEADLINE)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "what it says is no answer of smtplb's" in result.stderr
+
+
+@pytest.mark.parametrize("arguments, what", [
+    (["drain"], "needs POOL/BACKEND"),
+    (["drain", "relays/relay1", "more"], "unexpected argument: more"),
+    (["status", "--listener", "smtp"], "status has no such option"),
+    (["reload", "--json"], "reload has no such option"),
+])
+def test_wrong_usage(arguments, what):
+    result = run(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert what in result.stderr
+
+
+@pytest.mark.parametrize("target", ["relays", "relays/", "/relay1", "a/b/c", "a/b c", "a b/c", "/"])
+def test_no_target(target, tmp_path):
+    result = run("drain", target, "--socket", tmp_path / "none.sock")
+    assert result.returncode == 1
+    assert f"not POOL/BACKEND: {target}" in result.stderr
