@@ -99,11 +99,11 @@ START_TEST(test_no_trial_of_who_is_out_otherwise)
 	struct pool *pool = begin_strict(&fixture, 1);
 	ck_assert_int_eq(pick(pool, ATTEMPT_FAILED), 0);
 	for (enum admin_state state = ADMIN_DRAIN; state <= ADMIN_MAINT; state++) {
-		pool_order(pool, "relay0", state);
+		pool_order(pool, "relay0", state, 0);
 		ck_assert_uint_eq(next_trial(pool), 0);
 		ck_assert_int_eq(fail_early_trial(pool), -1);
 	}
-	pool_order(pool, "relay0", ADMIN_READY);
+	pool_order(pool, "relay0", ADMIN_READY, 0);
 	ck_assert_uint_gt(next_trial(pool), 0);
 	probe(&fixture, pool, 0, false);
 	ck_assert_uint_eq(next_trial(pool), 0);
@@ -146,7 +146,7 @@ START_TEST(test_early_trial_of_who_was_called)
 	uint64_t again_ms;
 	ck_assert_int_eq(pick(pool, ATTEMPT_FAILED), 0);
 	ck_assert_int_eq(pick_as(pool, &waiter, &trial, &again_ms), PICK_NONE_UP);
-	pool_order(pool, "relay0", ADMIN_READY);
+	pool_order(pool, "relay0", ADMIN_READY, 0);
 	ck_assert(pool_has_called(&waiter));
 	unsigned told = fixture.told_usable;
 	ck_assert(pool_pick_early_trial(pool, &waiter, &trial));
@@ -243,7 +243,7 @@ START_TEST(test_several_who_come_back)
 	end(&held[1], ATTEMPT_GREETED);
 	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), 1);
 	fixture.conf.backend_count = 3;
-	pool_order(pool, "relay1", ADMIN_DRAIN);
+	pool_order(pool, "relay1", ADMIN_DRAIN, 0);
 	apply(&fixture);
 	ck_assert_int_eq(pick(pool, ATTEMPT_GREETED), -1);
 	end(&held[2], ATTEMPT_GREETED);
