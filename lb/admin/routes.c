@@ -156,6 +156,7 @@ static const struct route {
 	{"GET", "healthz", give_health},
 	{"GET", "v1/status", give_status},
 	{"GET", "v1/sessions", give_sessions},
+	{"GET", "v1/denied", give_denied},
 	{"POST", "v1/reload", take_reload},
 	{"POST", "v1/pools/*/backends/*/*", take_order},
 };
