@@ -14,6 +14,7 @@
 #include "acl/prefix_table.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct acl {
 	char *name;
 	char *file;
 	unsigned line;
+	unsigned allow_line; /* of the first item of its allow list; 0 before there is one */
 	bool open;
 	bool sealed;
 	bool refused; /* an item was: what is missing then is no news */
@@ -64,6 +66,13 @@ const char *
 acl_name(const struct acl *acl)
 {
 	return acl->name;
+}
+
+const char *
+acl_allow_place(const struct acl *acl, unsigned *line)
+{
+	*line = acl->allow_line ? acl->allow_line : acl->line;
+	return acl->file;
 }
 
 void
@@ -191,6 +200,8 @@ acl_add_item(struct acl *acl, enum acl_action action, const char *item, const ch
 	struct prefix_mark mark = prefix_table_mark(&acl->table);
 	size_t scheme = mynetworks_scheme_len(item);
 	enum geo_kind kind;
+	if (action == ACL_ALLOW && !acl->allow_line)
+		acl->allow_line = line;
 	if (!scheme)
 		add_prefix(acl, action, item, file, line, report);
 	else if (scheme == 4 && strncmp(item, "file", scheme) == 0)
@@ -315,9 +326,9 @@ find_geo_rule(const struct acl *acl, enum geo_kind kind, const struct addr *sour
 }
 
 static bool
-find_rule(const struct acl *acl, const struct addr *source, struct acl_rule *rule)
+find_rule(const struct acl *acl, const struct addr *source, unsigned len, struct acl_rule *rule)
 {
-	const struct prefix_entry *entry = prefix_table_find(&acl->table, source);
+	const struct prefix_entry *entry = prefix_table_find_shorter(&acl->table, source, len);
 	if (entry) {
 		*rule = prefix_rule_out(acl, source->family, entry);
 		return true;
@@ -335,9 +346,15 @@ find_rule(const struct acl *acl, const struct addr *source, struct acl_rule *rul
 struct verdict
 acl_decide(const struct acl *acl, const struct addr *source)
 {
+	return acl_decide_shorter(acl, source, UINT_MAX);
+}
+
+struct verdict
+acl_decide_shorter(const struct acl *acl, const struct addr *source, unsigned len)
+{
 	assert(acl->sealed);
 	struct verdict verdict = {.allowed = acl->open};
-	verdict.matched = find_rule(acl, source, &verdict.rule);
+	verdict.matched = find_rule(acl, source, len, &verdict.rule);
 	if (verdict.matched)
 		verdict.allowed = verdict.rule.action == ACL_ALLOW;
 	return verdict;

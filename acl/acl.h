@@ -56,6 +56,10 @@ void acl_free(struct acl *acl);
 
 const char *acl_name(const struct acl *acl);
 
+/* Where one more allow rule is to be written: in the file that it returns, on the line on which the
+ * first item of the allow list stands, or the block itself where there is no such list. */
+const char *acl_allow_place(const struct acl *acl, unsigned *line);
+
 /* Notes in sources, until the seal, each file that is read for it. */
 void acl_record(struct acl *acl, struct sources *sources);
 
@@ -87,6 +91,9 @@ int acl_seal(struct acl *acl, struct report *report);
 size_t acl_count(const struct acl *acl);
 
 struct verdict acl_decide(const struct acl *acl, const struct addr *source);
+
+/* The same as if there were no rules for prefixes of len bits or more. */
+struct verdict acl_decide_shorter(const struct acl *acl, const struct addr *source, unsigned len);
 
 /* A rule as it stands in a list: "203.0.113.0/24", "asn:64500" or "country:JP". Returns buf. */
 enum {

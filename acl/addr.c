@@ -15,6 +15,7 @@ enum {
 	MAPPED_BITS = 8 * sizeof(MAPPED),
 	PORT_DIGITS = 5,
 	LENGTH_DIGITS = 3,
+	HOST_V6_BITS = 64, /* RFC 4291 section 2.5.4: of a subnet, whose hosts choose the rest */
 };
 
 unsigned
@@ -218,6 +219,25 @@ prefix_format(const struct prefix *prefix, char buf[PREFIX_TEXT_MAX])
 	char addr[ADDR_TEXT_MAX];
 	snprintf(buf, PREFIX_TEXT_MAX, "%s/%u", addr_format(&prefix->addr, addr), prefix->len);
 	return buf;
+}
+
+struct prefix
+addr_network(const struct addr *addr)
+{
+	struct prefix network = {.addr = *addr, .len = (uint8_t)addr_bits(addr->family)};
+	if (addr->family == ADDR_V6) {
+		network.len = HOST_V6_BITS;
+		memset(network.addr.bytes + HOST_V6_BITS / 8, 0,
+			sizeof(network.addr.bytes) - HOST_V6_BITS / 8);
+	}
+	return network;
+}
+
+const char *
+addr_network_format(const struct addr *addr, char buf[PREFIX_TEXT_MAX])
+{
+	struct prefix network = addr_network(addr);
+	return addr->family == ADDR_V6 ? prefix_format(&network, buf) : addr_format(addr, buf);
 }
 
 int

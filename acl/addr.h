@@ -54,6 +54,13 @@ void addr_fold(struct addr *addr);
 
 bool addr_equal(const struct addr *a, const struct addr *b);
 
+/* The network in which one host may change its address as it likes: an IPv4 address alone, or an
+ * IPv6 /64. Of ADDR_NONE: itself. */
+struct prefix addr_network(const struct addr *addr);
+
+/* "203.0.113.7" or "2001:db8:1:2::/64"; "-" for ADDR_NONE. Returns buf. */
+const char *addr_network_format(const struct addr *addr, char buf[PREFIX_TEXT_MAX]);
+
 /* Writes the address as text (RFC 5952 for IPv6; "-" for ADDR_NONE) and returns buf. */
 const char *addr_format(const struct addr *addr, char buf[ADDR_TEXT_MAX]);
 

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -243,15 +244,27 @@ set_search(const struct prefix_set *set, unsigned __int128 number)
 	return base;
 }
 
+static const struct prefix_entry *
+parent_of(const struct prefix_set *set, const struct prefix_entry *entry)
+{
+	return entry->parent == PREFIX_NO_PARENT ? NULL : &set->entries[entry->parent];
+}
+
 const struct prefix_entry *
 prefix_table_find(const struct prefix_table *table, const struct addr *addr)
+{
+	return prefix_table_find_shorter(table, addr, UINT_MAX);
+}
+
+const struct prefix_entry *
+prefix_table_find_shorter(const struct prefix_table *table, const struct addr *addr, unsigned len)
 {
 	if (addr->family == ADDR_NONE)
 		return NULL;
 	const struct prefix_set *set = addr->family == ADDR_V4 ? &table->v4 : &table->v6;
 	unsigned __int128 number = number_of(addr);
 	const struct prefix_entry *entry = set_search(set, number);
-	while (entry && !entry_contains(set, entry, number))
-		entry = entry->parent == PREFIX_NO_PARENT ? NULL : &set->entries[entry->parent];
+	while (entry && !(entry_contains(set, entry, number) && entry->len < len))
+		entry = parent_of(set, entry);
 	return entry;
 }

@@ -88,6 +88,10 @@ void prefix_table_seal(struct prefix_table *table);
 const struct prefix_entry *prefix_table_find(
 	const struct prefix_table *table, const struct addr *addr);
 
+/* The same among those that are shorter than len bits. */
+const struct prefix_entry *prefix_table_find_shorter(
+	const struct prefix_table *table, const struct addr *addr, unsigned len);
+
 /* The highest address in it, as a number. */
 unsigned __int128 prefix_entry_last(const struct prefix_entry *entry, enum addr_family family);
 

@@ -1,11 +1,13 @@
 /*
- * Denied clients in the log. Worker's thread, but for the quota, which all workers share.
+ * Denied clients. Worker's thread, but for the quota, which all workers share.
  */
 #include "lb/denials.h"
 
 #include "lb/clock.h"
+#include "lb/denied.h"
 #include "lb/log.h"
 #include "lb/session.h"
+#include "lb/wall.h"
 
 #include <stdbool.h>
 
@@ -59,16 +61,24 @@ on_summary(struct ev_loop *loop, ev_timer *timer, int ready)
 	sum_up(timer->data);
 }
 
-void
+int
 denials_init(struct denials *denials, struct ev_loop *loop, uint64_t *quota)
 {
 	*denials = (struct denials){.loop = loop, .quota = quota};
 	ev_init(&denials->summary, on_summary);
 	denials->summary.data = denials;
+	denials->sources = denied_new(DENIED_SOURCES);
+	return denials->sources ? 0 : -1;
 }
 
 void
 denials_fini(struct denials *denials)
+{
+	denied_free(denials->sources);
+}
+
+void
+denials_stop(struct denials *denials)
 {
 	ev_timer_stop(denials->loop, &denials->summary);
 	if (denials->untold > 0)
@@ -78,6 +88,7 @@ denials_fini(struct denials *denials)
 void
 denials_add(struct denials *denials, const struct session *session, const struct verdict *verdict)
 {
+	denied_add(denials->sources, session->listener->name, &session->source.addr, wall_ms());
 	if (!take_line(denials->quota)) {
 		if (denials->untold++ > 0)
 			return;

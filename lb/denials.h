@@ -1,4 +1,6 @@
 /*
+ * What becomes of a worker's denied clients: each is counted by its source (denied.h), and told.
+ *
  * The log's `denied` lines: ten a second over all workers, so that a scan does not push the lines
  * of good clients out of the log's queue. What is past that is summed up by each worker, a line a
  * second with its `count`.
@@ -11,6 +13,7 @@
 #include <ev.h>
 #include <stdint.h>
 
+struct denied;
 struct session;
 
 /* A worker's. */
@@ -19,12 +22,18 @@ struct denials {
 	uint64_t *quota; /* of all workers: the second, and how many were told in it; atomic */
 	uint64_t untold;
 	ev_timer summary;
+	struct denied *sources;
 };
 
-void denials_init(struct denials *denials, struct ev_loop *loop, uint64_t *quota);
-void denials_fini(struct denials *denials); /* tells what is left */
+/* 0, or -1 with errno. */
+int denials_init(struct denials *denials, struct ev_loop *loop, uint64_t *quota);
 
-/* Logs that the verdict turned this session's client away, or counts it. */
+/* The worker ends: tells what is left. */
+void denials_stop(struct denials *denials);
+void denials_fini(struct denials *denials);
+
+/* The verdict turned this session's client away: counts it, and logs it as long as there is room.
+ */
 void denials_add(
 	struct denials *denials, const struct session *session, const struct verdict *verdict);
 

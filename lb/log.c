@@ -5,12 +5,12 @@
 #include "lb/log.h"
 
 #include "lb/log_queue.h"
+#include "lb/wall.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	ESCAPE_MAX = 6, /* \u00NN */
@@ -186,14 +186,8 @@ log_begin(struct log_line *line, enum log_level level, const char *event)
 		return;
 	line->spelling = &spellings[atomic_load_explicit(&format_wanted, memory_order_relaxed)];
 	line->room = LOG_LINE_MAX - strlen(line->spelling->cut) - strlen(line->spelling->close) - 1;
-	struct timespec now;
-	struct tm utc;
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &utc);
-	char ts[sizeof("2026-11-24T02:06:00.123Z")];
-	size_t len = strftime(ts, sizeof(ts), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(ts + len, sizeof(ts) - len, ".%03uZ", (unsigned)(now.tv_nsec / 1000000) % 1000);
-	log_text(line, "ts", ts);
+	char ts[WALL_TEXT_MAX];
+	log_text(line, "ts", wall_format(wall_ms(), ts));
 	log_text(line, "level", level_names[level]);
 	log_text(line, "event", event);
 }

@@ -131,6 +131,18 @@ command_sessions(const struct options *options)
 }
 
 static int
+call_denied(const char *path, const struct options *options)
+{
+	return command_show_denied(path, options->json);
+}
+
+static int
+command_denied(const struct options *options)
+{
+	return with_socket(options, call_denied);
+}
+
+static int
 call_order(const char *path, const struct options *options)
 {
 	return command_give_order(path, options->argument, options->command);
@@ -196,6 +208,8 @@ static const struct command {
 		command_status, NULL, OPTION_SOCKET | OPTION_JSON},
 	{"sessions", "[--json]", "its live sessions", command_sessions, NULL,
 		OPTION_SOCKET | OPTION_JSON},
+	{"denied", "[--json]", "who was turned away, and what would let each in", command_denied,
+		NULL, OPTION_SOCKET | OPTION_JSON},
 	{"drain", "POOL/BACKEND", "send no new sessions there", command_order, "POOL/BACKEND",
 		OPTION_SOCKET},
 	{"maint", "POOL/BACKEND", "the same, and no probes", command_order, "POOL/BACKEND",

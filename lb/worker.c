@@ -105,6 +105,12 @@ worker_denials(struct worker *worker)
 	return &worker->denials;
 }
 
+struct denied *
+worker_denied(struct worker *worker)
+{
+	return worker->denials.sources;
+}
+
 struct view *
 worker_view(const struct worker *worker)
 {
@@ -347,10 +353,13 @@ worker_new(struct worker_shared *shared, unsigned index)
 	worker->loop = ev_loop_new(EVFLAG_AUTO);
 	if (!worker->loop)
 		goto fail;
+	if (denials_init(&worker->denials, worker->loop, &shared->denials) < 0) {
+		ev_loop_destroy(worker->loop);
+		goto fail;
+	}
 	pthread_mutex_init(&worker->mutex, NULL);
 	pthread_cond_init(&worker->installed, NULL);
 	io_init(&worker->io, worker->loop);
-	denials_init(&worker->denials, worker->loop, &shared->denials);
 	ev_async_init(&worker->wake, on_wake);
 	worker->wake.data = worker;
 	ev_async_start(worker->loop, &worker->wake);
@@ -375,7 +384,7 @@ run(void *argument)
 	pthread_mutex_unlock(&worker->mutex);
 	if (list)
 		session_list_fill(list, NULL);
-	denials_fini(&worker->denials);
+	denials_stop(&worker->denials);
 	worker->shared->on_stopped(worker->shared->context);
 	return NULL;
 }
@@ -400,6 +409,7 @@ worker_free(struct worker *worker)
 	ev_prepare_stop(worker->loop, &worker->reaper);
 	ev_async_stop(worker->loop, &worker->wake);
 	io_fini(&worker->io);
+	denials_fini(&worker->denials);
 	worker_free_reserve(worker);
 	ev_loop_destroy(worker->loop);
 	pthread_cond_destroy(&worker->installed);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct denials;
+struct denied;
 struct session;
 struct session_list;
 struct view;
@@ -55,6 +56,9 @@ void worker_stop(struct worker *worker);
 
 /* Cut every session. */
 void worker_cut(struct worker *worker);
+
+/* Whom it has turned away (denied.h). */
+struct denied *worker_denied(struct worker *worker);
 
 /* For its sessions, in its thread. */
 

@@ -10,6 +10,7 @@
 /* json: the answer as it came, for programs. */
 int command_show_status(const char *path_of_socket, bool json);
 int command_show_sessions(const char *path_of_socket, bool json);
+int command_show_denied(const char *path_of_socket, bool json);
 
 /* target: POOL/BACKEND; state: drain, ready or maint. */
 int command_give_order(const char *path_of_socket, const char *target, const char *state);

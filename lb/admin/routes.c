@@ -4,6 +4,7 @@
 #include "lb/admin/routes.h"
 
 #include "lb/admin/answer.h"
+#include "lb/admin/denied.h"
 #include "lb/admin/sessions.h"
 #include "lb/admin/status.h"
 
@@ -19,6 +20,7 @@ enum {
 	UNAVAILABLE = 503,
 	RELOADS_MAX = 32, /* no more connections can ask for one */
 	PATH_PARTS_MAX = 8,
+	DENIED_ROWS = 1000,
 };
 
 /* Those who wait for a reload's outcome. */
@@ -96,6 +98,13 @@ give_sessions(struct routes *routes, struct http_exchange *exchange, const struc
 	sessions_give(routes->sessions, exchange);
 }
 
+static void
+give_denied(struct routes *routes, struct http_exchange *exchange, const struct path *path)
+{
+	(void)path;
+	answer_json(exchange, OK, denied_json(routes->serving, DENIED_ROWS));
+}
+
 /* Orders. */
 
 static void
@@ -164,10 +173,11 @@ static const struct route {
 static int
 split(struct path *path, const char *text)
 {
+	size_t len = strlen(text);
 	path->count = 0;
-	if (text[0] != '/' || strlen(text) >= sizeof(path->text))
+	if (text[0] != '/' || len > sizeof(path->text))
 		return -1;
-	strcpy(path->text, text + 1);
+	memcpy(path->text, text + 1, len);
 	char *rest = path->text, *part;
 	while ((part = strsep(&rest, "/"))) {
 		if (path->count == PATH_PARTS_MAX)

@@ -14,6 +14,9 @@ from balancer import ROOT, Setup, run
 from peers import DEADLINE, connect, eventually, listen, smtp
 
 
+STRANGER = "127.0.0.66"
+
+
 @pytest.fixture(name="admin")
 def fixture_admin(tmp_path):
     return Admin(tmp_path)
@@ -54,14 +57,18 @@ def test_every_route_is_described():
 def test_answers_are_as_described(start, relay, admin):
     setup = Setup(relays_of(relay), admin=admin.text())
     setup.relays[0].options = "max_sessions = 7"
+    setup.deny = STRANGER
     balancer = start(setup)
     client, _ = held(setup)
+    for _ in range(3):
+        assert setup.greeting(STRANGER).startswith(b"421 4.7.1 ")
     good = balancer.text
     order = "/v1/pools/{pool}/backends/{backend}/{state}"
     for path, method, asked, status in (
         ("/healthz", "GET", "/healthz", 200),
         ("/v1/status", "GET", "/v1/status", 200),
         ("/v1/sessions", "GET", "/v1/sessions", 200),
+        ("/v1/denied", "GET", "/v1/denied", 200),
         (order, "POST", "/v1/pools/relays/backends/relay1/maint", 200),
         (order, "POST", "/v1/pools/relays/backends/relay2/drain", 200),
         (order, "POST", "/v1/pools/relays/backends/relay3/drain", 404),
@@ -393,6 +400,35 @@ def test_socket_of_another(relay, tmp_path, admin, make, why):
     assert why in result.stderr
     assert admin.path.exists()
     del kept
+
+
+# Who was turned away.
+
+
+def test_denied(start, relay, admin):
+    setup = Setup(relays_of(relay), admin=admin.text(), allow="127.0.0.1", deny=STRANGER)
+    balancer = start(setup)
+    assert admin.run("denied").stdout == "nobody was turned away\n"
+    for source, count in ((STRANGER, 3), ("127.0.0.7", 2), ("127.0.0.8", 1)):
+        for _ in range(count):
+            assert setup.greeting(source).startswith(b"421 4.7.1 ")
+    rows = admin.get("/v1/denied", tcp=True)["denied"]
+    assert [(row["network"], row["count"], row["at_least"]) for row in rows] == [
+        (STRANGER, 3, 3), ("127.0.0.7", 2, 2), ("127.0.0.8", 1, 1)]
+    assert {row["listener"] for row in rows} == {"smtp"}
+    line = balancer.text[: balancer.text.index("acl senders")].count("\n") + 1
+    assert rows[0]["rule"] == f"{balancer.conf}:{line} deny {STRANGER}/32"
+    assert rows[1]["rule"] == "default"
+    assert "allow = { 127.0.0.7 }" in rows[1]["fix"] and f":{line}" in rows[1]["fix"]
+    text = admin.run("denied").stdout
+    assert rows[1]["fix"] in text and f"deny {STRANGER}/32" in text
+    # What it says to write does let the source in.
+    setup.allow += ", 127.0.0.7"
+    balancer.reload(setup.text())
+    assert setup.greeting("127.0.0.7").startswith(b"220 ")
+    fixes = {row["network"]: row["fix"] for row in admin.get("/v1/denied")["denied"]}
+    assert fixes["127.0.0.7"] is None and fixes["127.0.0.8"]
+    assert json.loads(admin.run("denied", "--json").stdout) == admin.get("/v1/denied")
 
 
 def listen_at(path):

@@ -338,6 +338,29 @@ START_TEST(sockaddrs_without_padding)
 }
 END_TEST
 
+static const struct {
+	const char *addr, *prefix, *text;
+} networks[] = {
+	{"203.0.113.7", "203.0.113.7/32", "203.0.113.7"},
+	{"0.0.0.0", "0.0.0.0/32", "0.0.0.0"},
+	{"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", "2001:db8:1:2::/64"},
+	{"2001:db8:1:ffff:ffff:ffff:ffff:ffff", "2001:db8:1:ffff::/64", "2001:db8:1:ffff::/64"},
+	{"2001:db8:1:2::", "2001:db8:1:2::/64", "2001:db8:1:2::/64"},
+	{"::1", "::/64", "::/64"},
+};
+
+START_TEST(network_of_a_host)
+{
+	struct addr addr;
+	char text[PREFIX_TEXT_MAX];
+	ck_assert_int_eq(addr_parse(&addr, networks[_i].addr), 0);
+	struct prefix network = addr_network(&addr);
+	ck_assert(prefix_contains(&network, &addr));
+	ck_assert_str_eq(prefix_format(&network, text), networks[_i].prefix);
+	ck_assert_str_eq(addr_network_format(&addr, text), networks[_i].text);
+}
+END_TEST
+
 START_TEST(no_address)
 {
 	struct addr none = {.family = ADDR_NONE};
@@ -346,6 +369,11 @@ START_TEST(no_address)
 	ck_assert_uint_eq(addr_bits(ADDR_V4), 32);
 	ck_assert_uint_eq(addr_bits(ADDR_V6), 128);
 	ck_assert_str_eq(addr_format(&none, buf), "-");
+	char text[PREFIX_TEXT_MAX];
+	struct prefix network = addr_network(&none);
+	ck_assert(addr_equal(&network.addr, &none));
+	ck_assert_uint_eq(network.len, 0);
+	ck_assert_str_eq(addr_network_format(&none, text), "-");
 }
 END_TEST
 
@@ -360,6 +388,7 @@ fill(TCase *cases)
 	tcase_add_test(cases, endpoint_sockaddr);
 	tcase_add_test(cases, endpoint_of_a_mapped_peer);
 	tcase_add_test(cases, endpoint_of_no_ip);
+	tcase_add_loop_test(cases, network_of_a_host, 0, sizeof(networks) / sizeof(networks[0]));
 	tcase_add_test(cases, no_address);
 	tcase_add_test(cases, sockaddrs_without_padding);
 }

@@ -7,6 +7,7 @@
 #include "acl/prefix_table.h"
 #include "tests/unit/random.h"
 
+#include <limits.h>
 #include <string.h>
 
 /* Few different bits, so that prefixes nest, touch and repeat. */
@@ -45,11 +46,11 @@ struct oracle_rule {
 };
 
 static const struct oracle_rule *
-oracle_find(const struct oracle_rule *rules, size_t count, const struct addr *addr)
+oracle_find(const struct oracle_rule *rules, size_t count, const struct addr *addr, unsigned len)
 {
 	const struct oracle_rule *best = NULL;
 	for (size_t i = 0; i < count; i++) {
-		if (!prefix_contains(&rules[i].prefix, addr))
+		if (!prefix_contains(&rules[i].prefix, addr) || rules[i].prefix.len >= len)
 			continue;
 		if (!best || rules[i].prefix.len > best->prefix.len ||
 			(rules[i].prefix.len == best->prefix.len && best->allow && !rules[i].allow))
@@ -65,11 +66,9 @@ enum {
 };
 
 static void
-check_lookup(const struct prefix_table *table, const struct oracle_rule *rules, size_t count,
-	const struct addr *addr, uint64_t seed)
+check_lookup(const struct oracle_rule *expected, const struct prefix_entry *found,
+	const struct oracle_rule *rules, const struct addr *addr, uint64_t seed)
 {
-	const struct oracle_rule *expected = oracle_find(rules, count, addr);
-	const struct prefix_entry *found = prefix_table_find(table, addr);
 	char text[ADDR_TEXT_MAX];
 	addr_format(addr, text);
 	ck_assert_msg(!expected == !found, "seed %#lx: %s", seed, text);
@@ -100,7 +99,11 @@ check_round(uint64_t seed)
 	prefix_table_seal(&table);
 	for (size_t i = 0; i < LOOKUPS; i++) {
 		struct addr addr = random_addr(&state, &rules[random_next(&state) % count].prefix);
-		check_lookup(&table, rules, count, &addr, seed);
+		unsigned len = (unsigned)(random_next(&state) % 130);
+		check_lookup(oracle_find(rules, count, &addr, UINT_MAX),
+			prefix_table_find(&table, &addr), rules, &addr, seed);
+		check_lookup(oracle_find(rules, count, &addr, len),
+			prefix_table_find_shorter(&table, &addr, len), rules, &addr, seed);
 	}
 	prefix_table_fini(&table);
 }
