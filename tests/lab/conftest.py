@@ -30,6 +30,8 @@ class Lab:
         self.balancer = Balancer(hosts["balancer"], program)
         self.front_balancer = Balancer(hosts["front"], program)
         self.front = Front(hosts["front"])
+        # In the order in which mail goes through them: once those before it are empty, nothing more
+        # comes to one.
         self.mailers = [self.sender, *self.relays.values(), self.destination]
 
     def start(self):

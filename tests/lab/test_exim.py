@@ -16,7 +16,7 @@ def exim(lab):
     """The application's mail server is an Exim whose smarthost is the balancer."""
     mailer = Exim(lab.hosts["exim"], SENDER, "balancer")
     mailer.start()
-    lab.mailers.append(mailer)
+    lab.mailers.insert(0, mailer)
     yield mailer
     lab.mailers.remove(mailer)
     mailer.stop()
@@ -27,7 +27,7 @@ def relay3(lab):
     """A third relay, which is an Exim; the test starts it."""
     lab.nginx["relay3"].start()
     mailer = Exim(lab.hosts["relay3"], RELAY, "destination")
-    lab.mailers.append(mailer)
+    lab.mailers.insert(lab.mailers.index(lab.destination), mailer)
     yield mailer
     lab.mailers.remove(mailer)
     mailer.stop()
