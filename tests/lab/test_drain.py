@@ -5,7 +5,17 @@ import pytest
 from topology import wait_until
 
 
+@pytest.fixture
+def frugal(lab):
+    """The sender uses a connection for a second at most, however many messages wait."""
+    usual = lab.sender.settings("smtp_connection_reuse_time_limit")
+    lab.restart([lab.sender], smtp_connection_reuse_time_limit="1s")
+    yield
+    lab.restart([lab.sender], **usual)
+
+
 @pytest.mark.parametrize("state", ["drain", "maint"])
+@pytest.mark.usefixtures("frugal")
 def test_relay_is_taken_out_and_back(lab, load, state):
     """What is open with it ends by itself; meanwhile it gets nothing, in maintenance no probes
     either, and can be stopped. The sender sees none of it."""
