@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 
-DEADLINE = 15  # seconds for anything that should happen; reached only by failures
+DEADLINE = 60  # seconds for anything that should happen; reached only by failures
 
 V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 

@@ -5,11 +5,12 @@ import fcntl
 import json
 import os
 import re
+import select
 import signal
 
 import pytest
 from balancer import Setup
-from peers import eventually, smtp
+from peers import DEADLINE, eventually, smtp
 
 PIPE_BYTES = 4096
 F_SETPIPE_SZ = 1031
@@ -297,7 +298,10 @@ def test_log_whose_reader_has_gone(start, relay, tmp_path):
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     balancer = start(setup, prefix=["sh", "-c", f'exec "$@" 2>{fifo}', "sh"], ready=False)
     assert eventually(lambda: served(setup)) == b"220 one ESMTP"
-    assert b" event=ready " in os.read(reader, 65536)
+    lines = b""
+    while b" event=ready " not in lines:
+        assert select.select([reader], [], [], DEADLINE)[0]
+        lines += os.read(reader, 65536)
     os.close(reader)
     for _ in range(20):
         assert setup.greeting() == b"220 one ESMTP"
