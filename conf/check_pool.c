@@ -153,12 +153,6 @@ refuse_later(const struct load *load, cfg_t *section)
 		{.name = "implicit", .refused = true},
 		{.name = NULL},
 	};
-	struct value messages = value_get(section, "rebalance_messages");
-	if (value_number(load, &messages, 0, MESSAGES_MAX))
-		value_refuse(load, &messages, "0");
-	struct value age = value_get(section, "rebalance_age");
-	if (value_duration(load, &age, 0, DAY_MS))
-		value_refuse(load, &age, "0s");
 	struct value tls = value_get(section, "tls");
 	value_choice(load, &tls, tls_modes);
 	struct value tls_verify = value_get(section, "tls_verify");
@@ -226,6 +220,10 @@ check_pool(const struct load *load, cfg_t *section, struct pool_conf *pool)
 	pool->greeting_budget_ms = value_duration(load, &budget, 1, HOUR_MS);
 	struct value retry = value_get(section, "greeting_retry");
 	pool->greeting_retry_ms = value_duration(load, &retry, 0, HOUR_MS);
+	struct value messages = value_get(section, "rebalance_messages");
+	pool->rebalance_messages = (unsigned)value_number(load, &messages, 0, MESSAGES_MAX);
+	struct value age = value_get(section, "rebalance_age");
+	pool->rebalance_age_ms = value_duration(load, &age, 0, DAY_MS);
 	struct value queue = value_get(section, "queue_timeout");
 	pool->queue_timeout_ms = value_duration(load, &queue, 0, HOUR_MS);
 	struct value fail_open = value_get(section, "fail_open");

@@ -108,6 +108,8 @@ struct pool_conf {
 	struct addr
 		source_address; /* ADDR_NONE = as the routes say; else of every backend's family */
 	bool fail_open;
+	unsigned rebalance_messages; /* 0 = never */
+	uint64_t rebalance_age_ms;   /* 0 = never */
 	struct check_conf check;
 	struct backend_conf *backends; /* 1 to POOL_BACKENDS_MAX */
 	size_t backend_count;

@@ -210,14 +210,15 @@ attempt_abandon(struct session *session, struct attempt *attempt)
 		end_attempt(session, attempt, ATTEMPT_ABANDONED, NULL);
 }
 
+/* behind: bytes that came behind the greeting. */
 static void
-succeed(struct session *session, struct attempt *attempt)
+succeed(struct session *session, struct attempt *attempt, size_t behind)
 {
 	struct chunk *held = attempt->held;
 	session->connect_ms = attempt->connect_ms;
 	session->greeting_ms = clock_ms() - attempt->began_ms - attempt->connect_ms;
 	pool_attempted(&attempt->pick, ATTEMPT_GREETED, NULL);
-	gate_passed(session, held);
+	gate_passed(session, held, behind);
 }
 
 /* Events of the backend's conn while it is the attempt's. */
@@ -256,12 +257,13 @@ on_received(struct conn *conn, struct chunk *chunk)
 {
 	struct session *session = session_of_backend(conn);
 	struct attempt *attempt = gate_attempt(session);
-	ssize_t taken = greeting_feed(&attempt->greeting, chunk->data, chunk->len);
+	size_t len = chunk->len;
+	ssize_t taken = greeting_feed(&attempt->greeting, chunk->data, len);
 	hold(attempt, chunk);
 	if (taken == 0)
 		return;
 	if (taken > 0 && attempt->greeting.code == 220)
-		succeed(session, attempt);
+		succeed(session, attempt, len - (size_t)taken);
 	else
 		fail_later(session, CAUSE_GREETING_REPLY, attempt->greeting.line);
 }

@@ -233,7 +233,9 @@ on_drain_timeout(struct ev_loop *loop, ev_timer *timer, int ready)
 {
 	(void)loop;
 	(void)ready;
-	stop_now(timer->data);
+	struct daemon *daemon = timer->data;
+	for (unsigned i = 0; i < daemon->serving.worker_count; i++)
+		worker_cut_late(daemon->serving.workers[i]);
 }
 
 static void

@@ -221,9 +221,9 @@ gate_failed(struct session *session)
 }
 
 void
-gate_passed(struct session *session, struct chunk *greeting)
+gate_passed(struct session *session, struct chunk *greeting, size_t behind)
 {
 	free(session->gate);
 	session->gate = NULL;
-	pump_start(session, greeting);
+	pump_start(session, greeting, behind);
 }

@@ -10,6 +10,8 @@
 #ifndef LB_GATE_H
 #define LB_GATE_H
 
+#include <stddef.h>
+
 struct attempt;
 struct chunk;
 struct session;
@@ -34,7 +36,8 @@ struct attempt *gate_attempt(struct session *session);
 /* It failed, and its backend is given back. */
 void gate_failed(struct session *session);
 
-/* The backend has greeted: what it said, which is taken, goes to the client. */
-void gate_passed(struct session *session, struct chunk *greeting);
+/* The backend has greeted: what it said, which is taken, goes to the client. behind: how many bytes
+ * of it, the last ones, came behind the greeting. */
+void gate_passed(struct session *session, struct chunk *greeting, size_t behind);
 
 #endif

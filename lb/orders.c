@@ -49,7 +49,7 @@ on_cut(struct ev_loop *loop, ev_timer *timer, int ready)
 	(void)ready;
 	struct orders *orders = timer->data;
 	for (unsigned i = 0; i < orders->serving->worker_count; i++)
-		worker_cut_drained(orders->serving->workers[i]);
+		worker_drain(orders->serving->workers[i]);
 	arm_next(orders);
 }
 
@@ -79,6 +79,8 @@ orders_give(struct orders *orders, const char *name, const char *backend, const 
 		pool_order(pool, backend, ordered, serving->runtime->snapshot->drain_timeout_ms) <
 			0)
 		return -1;
+	for (unsigned i = 0; i < serving->worker_count; i++)
+		worker_drain(serving->workers[i]);
 	health_pause(serving->health, name, backend, ordered == ADMIN_MAINT);
 	arm_next(orders);
 	return 0;

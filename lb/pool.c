@@ -193,6 +193,12 @@ pool_next_cut(struct pool *pool)
 }
 
 bool
+pool_is_draining(const struct backend *backend)
+{
+	return __atomic_load_n(&backend->cut_at_ms, __ATOMIC_RELAXED) > 0;
+}
+
+bool
 pool_drain_is_over(const struct backend *backend)
 {
 	uint64_t cut_at_ms = __atomic_load_n(&backend->cut_at_ms, __ATOMIC_RELAXED);

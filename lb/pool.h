@@ -51,7 +51,9 @@ int pool_order(struct pool *pool, const char *backend, enum admin_state state, u
 /* When the next of its backends' drains is over, by clock_ms; 0 for none that is not over yet. */
 uint64_t pool_next_cut(struct pool *pool);
 
-/* Whether what is open with a backend has had its time. Any thread, without the mutex. */
+/* Whether what is open with a backend is to end, and whether it has had its time for that. Any
+ * thread, without the mutex. */
+bool pool_is_draining(const struct backend *backend);
 bool pool_drain_is_over(const struct backend *backend);
 
 struct pick {

@@ -4,6 +4,8 @@
  */
 #include "lb/pump.h"
 
+#include "lb/clock.h"
+#include "lb/leave.h"
 #include "lb/linger.h"
 #include "lb/session.h"
 
@@ -13,7 +15,17 @@
 static void
 touch(struct session *session)
 {
-	session_set_deadline(session, session->listener->idle_timeout_ms);
+	session->touched_ms = clock_ms();
+	session_set_deadline_at(session, leave_deadline(session));
+}
+
+/* The tracker's: a reply of the relay's is whole. */
+static void
+on_reply(void *context, enum verb verb, const struct reply_status *status)
+{
+	struct session *session = context;
+	(void)status;
+	session->rests = verb == VERB_DOT || verb == VERB_BDAT_LAST;
 }
 
 /* Closes once both sides have ended and have got everything. */
@@ -25,15 +37,16 @@ close_if_done(struct session *session)
 		session_close(session);
 }
 
-/* Once a side is lost the other has as long as ever to take what is queued for it, and then a
- * moment to leave; nothing that it still says prolongs that. */
+/* Once a side is lost the other has as long as ever to take what is queued for it and to answer a
+ * final dot, and then a moment to leave; nothing else that it still says prolongs that. */
 static void
 set_flush_deadline(struct session *session, const struct conn *other)
 {
-	if (conn_is_flushed(other))
-		session_set_deadline(session, LINGER_MS);
-	else
+	bool awaits_final = other == &session->backend && session_awaits_final(session);
+	if (awaits_final || !conn_is_flushed(other))
 		touch(session);
+	else
+		session_set_deadline(session, LINGER_MS);
 }
 
 /* One side is lost, and has ended thereby. The other gets what was received before. error: an
@@ -102,6 +115,8 @@ resume(struct session *session, struct conn *from, struct conn *to)
 		set_flush_deadline(session, to);
 	else
 		touch(session);
+	if (leave_if_due(session))
+		return;
 	if (!from->ended)
 		conn_receive(from);
 	close_if_done(session);
@@ -112,6 +127,8 @@ client_received(struct conn *conn, struct chunk *chunk)
 {
 	struct session *session = session_of_client(conn);
 	session->bytes_in += chunk->len;
+	session->rests = false;
+	tracker_read_client(&session->tracker, chunk->data, chunk->len);
 	pass_on(session, conn, &session->backend, chunk);
 }
 
@@ -145,8 +162,14 @@ static void
 backend_received(struct conn *conn, struct chunk *chunk)
 {
 	struct session *session = session_of_backend(conn);
+	bool awaited_final = session_awaits_final(session);
 	session->bytes_out += chunk->len;
+	tracker_read_relay(&session->tracker, chunk->data, chunk->len, on_reply, session);
 	pass_on(session, conn, &session->client, chunk);
+	if (session->phase == PHASE_PUMP)
+		leave_if_due(session);
+	else if (session->phase == PHASE_FLUSH && awaited_final)
+		set_flush_deadline(session, conn);
 }
 
 static void
@@ -175,16 +198,28 @@ static const struct conn_events pump_backend_events = {
 	.sent = backend_sent,
 };
 
+/* What a relay says before it was asked. */
+static void
+read_behind_greeting(struct session *session, const struct chunk *last, size_t behind)
+{
+	tracker_read_relay(&session->tracker, last->data + last->len - behind, behind, on_reply,
+		session);
+}
+
 void
-pump_start(struct session *session, struct chunk *greeting)
+pump_start(struct session *session, struct chunk *greeting, size_t behind)
 {
 	session->client.events = &pump_client_events;
 	session->backend.events = &pump_backend_events;
+	tracker_init(&session->tracker);
+	session->greeted = true;
 	session_set_phase(session, PHASE_PUMP);
 	touch(session);
 	bool flushed = true;
 	while (greeting) {
 		struct chunk *next = greeting->next;
+		if (!next)
+			read_behind_greeting(session, greeting, behind);
 		session->bytes_out += greeting->len;
 		flushed = conn_send(&session->client, greeting);
 		greeting = next;
@@ -197,7 +232,15 @@ pump_start(struct session *session, struct chunk *greeting)
 void
 pump_timeout(struct session *session)
 {
-	if (session->phase == PHASE_PUMP)
-		session_decide(session, RESULT_IDLE, END_BALANCER);
-	session_close(session);
+	if (session->phase != PHASE_PUMP) {
+		session_close(session);
+		return;
+	}
+	if (leave_if_due(session))
+		return;
+	uint64_t deadline_ms = leave_deadline(session);
+	if (clock_ms_until(deadline_ms) > 0)
+		session_set_deadline_at(session, deadline_ms);
+	else
+		leave_idle(session);
 }

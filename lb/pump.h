@@ -6,11 +6,14 @@
 #ifndef LB_PUMP_H
 #define LB_PUMP_H
 
+#include <stddef.h>
+
 struct chunk;
 struct session;
 
-/* Connects the two sides. greeting: what the backend has said so far, one chunk or two, taken. */
-void pump_start(struct session *session, struct chunk *greeting);
+/* Connects the two sides. greeting: what the backend has said so far, one chunk or two, taken; the
+ * last `behind` bytes of it, all in one chunk, came behind the greeting. */
+void pump_start(struct session *session, struct chunk *greeting, size_t behind);
 
 /* The deadline passed, in one of the pump's phases. */
 void pump_timeout(struct session *session);

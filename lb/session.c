@@ -8,6 +8,7 @@
 #include "lb/clock.h"
 #include "lb/denials.h"
 #include "lb/gate.h"
+#include "lb/leave.h"
 #include "lb/linger.h"
 #include "lb/log.h"
 #include "lb/proxy_in.h"
@@ -97,9 +98,17 @@ arm_timer(struct session *session, uint64_t after_ms)
 void
 session_set_deadline(struct session *session, uint64_t after_ms)
 {
-	session->deadline_ms = clock_ms() + after_ms;
-	if (!ev_is_active(&session->timer) || session->timer_ms > session->deadline_ms)
-		arm_timer(session, after_ms);
+	session_set_deadline_at(session, clock_ms() + after_ms);
+}
+
+void
+session_set_deadline_at(struct session *session, uint64_t deadline_ms)
+{
+	session->deadline_ms = deadline_ms;
+	if (deadline_ms == SESSION_NEVER)
+		return;
+	if (!ev_is_active(&session->timer) || session->timer_ms > deadline_ms)
+		arm_timer(session, clock_ms_until(deadline_ms));
 }
 
 static void
@@ -108,9 +117,10 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int ready)
 	(void)loop;
 	(void)ready;
 	struct session *session = timer->data;
-	uint64_t now = clock_ms();
-	if (session->deadline_ms > now) {
-		arm_timer(session, session->deadline_ms - now);
+	if (session->deadline_ms == SESSION_NEVER)
+		return;
+	if (clock_ms_until(session->deadline_ms) > 0) {
+		arm_timer(session, clock_ms_until(session->deadline_ms));
 		return;
 	}
 	if (session->phase == PHASE_RECV_PROXY)
@@ -293,6 +303,21 @@ session_refuse(struct session *session, enum session_result result, enum reply r
 }
 
 static void
+log_messages(struct log_line *line, const struct session *session)
+{
+	const struct tracker *tracker = &session->tracker;
+	const uint32_t *messages = tracker->messages;
+	char reply[REPLY_STATUS_TEXT_MAX];
+	bool known = session->greeted;
+	bool replied = tracker->last.code > 0;
+	log_number(line, "messages", known ? tracker_messages(tracker) : LOG_NONE);
+	log_number(line, "accepted", known ? messages[OUTCOME_ACCEPTED] : LOG_NONE);
+	log_number(line, "deferred", known ? messages[OUTCOME_DEFERRED] : LOG_NONE);
+	log_number(line, "rejected", known ? messages[OUTCOME_REJECTED] : LOG_NONE);
+	log_text(line, "last_reply", replied ? reply_status_format(&tracker->last, reply) : NULL);
+}
+
+static void
 log_session(const struct session *session)
 {
 	struct log_line line;
@@ -315,12 +340,9 @@ log_session(const struct session *session)
 	log_number(&line, "duration_ms", clock_ms() - session->began_ms);
 	log_number(&line, "bytes_in", session->bytes_in);
 	log_number(&line, "bytes_out", session->bytes_out);
-	log_text(&line, "messages", NULL);
-	log_text(&line, "accepted", NULL);
-	log_text(&line, "deferred", NULL);
-	log_text(&line, "rejected", NULL);
-	log_text(&line, "last_reply", NULL);
+	log_messages(&line, session);
 	log_text(&line, "tls", NULL);
+	log_text(&line, "opaque", tracker_opaque_name(session->tracker.opaque));
 	log_end(&line);
 }
 
@@ -341,6 +363,8 @@ session_close(struct session *session)
 	if (session->relay)
 		pool_release(session->relay);
 	session->relay = NULL;
+	if (session->greeted)
+		tracker_fini(&session->tracker);
 	ev_timer_stop(worker_io(session->worker)->loop, &session->timer);
 	session_set_phase(session, PHASE_CLOSED);
 	worker_remove(session->worker, session);
@@ -349,21 +373,47 @@ session_close(struct session *session)
 void
 session_hurry(struct session *session)
 {
-	if (session->phase == PHASE_RECV_PROXY)
+	bool is_served = session->phase == PHASE_PUMP || session->phase == PHASE_FLUSH;
+	if (is_served)
+		leave_look_again(session);
+	else if (worker_is_late(session->worker))
+		session_cut(session);
+	else if (session->phase == PHASE_RECV_PROXY)
 		proxy_in_hurry(session);
+}
+
+const char *
+session_place_name(const struct session *session)
+{
+	return session->greeted ? tracker_place_name(tracker_place(&session->tracker)) : NULL;
+}
+
+static void
+log_cut(const struct session *session)
+{
+	struct log_line line;
+	char id[SESSION_ID_MAX];
+	log_begin(&line, LOG_LEVEL_WARNING, "cut");
+	log_text(&line, "id", session_id_format(session, id));
+	log_text(&line, "listener", session->listener->name);
+	log_endpoint(&line, "client", &session->source);
+	log_text(&line, "pool", session->listener->pool->name);
+	log_text(&line, "backend", session->relay ? session->relay->name : NULL);
+	log_text(&line, "phase", phase_name(session->phase));
+	log_text(&line, "place", session_place_name(session));
+	log_end(&line);
 }
 
 void
 session_cut(struct session *session)
 {
+	log_cut(session);
 	session_decide(session, RESULT_DRAINED, END_BALANCER);
 	session_close(session);
 }
 
-void
-session_cut_drained(struct session *session)
+bool
+session_awaits_final(const struct session *session)
 {
-	bool is_served = session->phase == PHASE_PUMP || session->phase == PHASE_FLUSH;
-	if (is_served && session->relay && pool_drain_is_over(session->relay))
-		session_cut(session);
+	return session->greeted && tracker_place(&session->tracker) == TRACKER_AFTER_DOT;
 }

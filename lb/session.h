@@ -17,6 +17,7 @@
 #include "conf/snapshot.h"
 #include "lb/io/conn.h"
 #include "lb/pool.h"
+#include "lb/tracker.h"
 #include "lb/wire/reply.h"
 
 #include <ev.h>
@@ -68,6 +69,8 @@ struct session {
 	bool hurried;  /* its descriptor is wanted back: to be turned away, without lingering */
 	bool has_room; /* counts among max_sessions: not those turned away */
 	bool lingers;  /* counted as such by the worker */
+	bool greeted;  /* a backend has, and the tracker reads along */
+	bool rests;    /* the latest that a backend answered was a whole message */
 	bool decided;  /* result and end stand */
 	enum session_result result;
 	enum session_end end;
@@ -82,17 +85,21 @@ struct session {
 		destination;    /* and the address it called: both as a header announced them */
 	uint16_t listener_port; /* the port of ours that was called */
 	ev_timer timer;
-	uint64_t deadline_ms; /* by clock_ms */
+	uint64_t deadline_ms; /* by clock_ms; SESSION_NEVER = none */
 	uint64_t timer_ms;    /* when the timer will look at the deadline */
 	uint64_t id;
 	uint64_t began_ms;
+	uint64_t touched_ms; /* when the pump last moved a byte */
 	uint64_t bytes_in;  /* from the client */
 	uint64_t bytes_out; /* for the client, taken from the backend or our own */
 	unsigned attempts;
 	unsigned queue_ms;
 	uint64_t connect_ms;  /* of the attempt that succeeded; LOG_NONE before */
 	uint64_t greeting_ms; /* likewise */
+	struct tracker tracker;
 };
+
+#define SESSION_NEVER UINT64_MAX
 
 static inline struct session *
 session_of_client(struct conn *client)
@@ -128,6 +135,9 @@ void session_set_phase(struct session *session, enum phase phase);
 /* The phase's deadline is `after_ms` from now. The timer behind it is re-armed lazily. */
 void session_set_deadline(struct session *session, uint64_t after_ms);
 
+/* The same by clock_ms; SESSION_NEVER for no deadline. */
+void session_set_deadline_at(struct session *session, uint64_t deadline_ms);
+
 /* A pool has called some of those who wait: a session in PHASE_QUEUE or PHASE_PAUSE looks again, if
  * it is one of them. */
 void session_look_again(struct session *session);
@@ -143,16 +153,21 @@ void session_refuse(struct session *session, enum session_result result, enum re
 /* Closes both sides now, writes the log line, and hands the memory back to the worker. */
 void session_close(struct session *session);
 
-/* The worker stops: no more is accepted, and who has not begun is not waited for. */
+/* The worker stops: no more is accepted, and who has not begun is not waited for. Or it has had its
+ * time for that, and all who may be cut are. */
 void session_hurry(struct session *session);
 
-/* Cuts it if its backend has had its time to drain. */
-void session_cut_drained(struct session *session);
+/* Where it stands with its backend, in its served phases: whether between messages or in one. */
+const char *session_place_name(const struct session *session);
 
 const char *phase_name(enum phase phase);
 
 /* Cuts it from our side, whatever it is doing. */
 void session_cut(struct session *session);
+
+/* Whether the reply to a final dot, or to the last BDAT, is awaited: nothing but INT or a second
+ * TERM may cut it then. */
+bool session_awaits_final(const struct session *session);
 
 const char *session_id_format(const struct session *session, char buf[SESSION_ID_MAX]);
 

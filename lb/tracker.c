@@ -358,3 +358,40 @@ tracker_place(const struct tracker *tracker)
 		return TRACKER_TRANSACTION;
 	return is_busy(tracker) ? TRACKER_BUSY : TRACKER_BETWEEN;
 }
+
+uint32_t
+tracker_messages(const struct tracker *tracker)
+{
+	const uint32_t *messages = tracker->messages;
+	return messages[OUTCOME_ACCEPTED] + messages[OUTCOME_DEFERRED] + messages[OUTCOME_REJECTED];
+}
+
+static const char *const place_names[] = {
+	[TRACKER_BETWEEN] = "between",
+	[TRACKER_BUSY] = "busy",
+	[TRACKER_TRANSACTION] = "transaction",
+	[TRACKER_AFTER_DOT] = "after_dot",
+	[TRACKER_OPAQUE] = "opaque",
+};
+
+const char *
+tracker_place_name(enum tracker_place place)
+{
+	return place_names[place];
+}
+
+static const char *const opaque_names[] = {
+	[OPAQUE_STARTTLS] = "starttls",
+	[OPAQUE_AHEAD] = "ahead",
+	[OPAQUE_BDAT] = "bdat",
+	[OPAQUE_PIPELINE] = "pipeline",
+	[OPAQUE_REPLY] = "reply",
+	[OPAQUE_SURPLUS] = "surplus",
+	[OPAQUE_INTERMEDIATE] = "intermediate",
+};
+
+const char *
+tracker_opaque_name(enum tracker_opaque opaque)
+{
+	return opaque_names[opaque];
+}

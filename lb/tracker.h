@@ -106,4 +106,12 @@ void tracker_pass_mail(struct tracker *tracker);
 
 enum tracker_place tracker_place(const struct tracker *tracker);
 
+/* How many messages have had their reply. */
+uint32_t tracker_messages(const struct tracker *tracker);
+
+const char *tracker_place_name(enum tracker_place place);
+
+/* NULL for OPAQUE_NOT. */
+const char *tracker_opaque_name(enum tracker_opaque opaque);
+
 #endif

@@ -5,6 +5,7 @@
 #include "lb/worker.h"
 
 #include "lb/denials.h"
+#include "lb/leave.h"
 #include "lb/session.h"
 #include "lb/session_list.h"
 #include "lb/view.h"
@@ -30,6 +31,7 @@ struct worker {
 	unsigned lingering;
 	int reserve_fd; /* -1 = not held */
 	bool stopping;
+	bool late; /* and past its time */
 	struct session *first, *last; /* running, oldest first */
 	struct session *dead;
 
@@ -38,7 +40,7 @@ struct worker {
 	pthread_mutex_t mutex;
 	pthread_cond_t installed;
 	struct view *new_view; /* NULL once it is the current one */
-	bool wants_look, wants_stop, wants_cut, wants_drained;
+	bool wants_look, wants_stop, wants_cut, wants_cut_late, wants_drain;
 	struct session_list *wants_list;
 	bool ended;
 };
@@ -117,6 +119,12 @@ worker_view(const struct worker *worker)
 	return worker->view;
 }
 
+bool
+worker_is_late(const struct worker *worker)
+{
+	return worker->late;
+}
+
 unsigned
 worker_index(const struct worker *worker)
 {
@@ -189,22 +197,16 @@ on_reap(struct ev_loop *loop, ev_prepare *reaper, int ready)
 
 /* The inbox. */
 
+/* Each may end thereby. */
 static void
-look_again(struct worker *worker)
+tell_each(struct worker *worker, void (*tell)(struct session *session))
 {
 	struct session *session = worker->first;
 	while (session) {
 		struct session *next = session->next;
-		session_look_again(session);
+		tell(session);
 		session = next;
 	}
-}
-
-static void
-hurry(struct worker *worker)
-{
-	for (struct session *session = worker->first; session; session = session->next)
-		session_hurry(session);
 }
 
 static void
@@ -212,17 +214,6 @@ cut(struct worker *worker)
 {
 	while (worker->first)
 		session_cut(worker->first);
-}
-
-static void
-cut_drained(struct worker *worker)
-{
-	struct session *session = worker->first;
-	while (session) {
-		struct session *next = session->next;
-		session_cut_drained(session);
-		session = next;
-	}
 }
 
 static void
@@ -250,17 +241,18 @@ on_wake(struct ev_loop *loop, ev_async *wake, int ready)
 	bool wants_look = worker->wants_look;
 	bool wants_stop = worker->wants_stop;
 	bool wants_cut = worker->wants_cut;
-	bool wants_drained = worker->wants_drained;
+	bool wants_cut_late = worker->wants_cut_late;
+	bool wants_drain = worker->wants_drain;
 	struct session_list *list = worker->wants_list;
-	worker->wants_look = worker->wants_drained = false;
+	worker->wants_look = worker->wants_drain = false;
 	worker->wants_list = NULL;
 	pthread_mutex_unlock(&worker->mutex);
 	if (view)
 		change_view(worker, view);
 	if (wants_look)
-		look_again(worker);
-	if (wants_drained)
-		cut_drained(worker);
+		tell_each(worker, session_look_again);
+	if (wants_drain)
+		tell_each(worker, leave_look_again);
 	if (list)
 		session_list_fill(list, worker->first);
 	if (wants_stop && !worker->stopping) {
@@ -269,7 +261,11 @@ on_wake(struct ev_loop *loop, ev_async *wake, int ready)
 		worker->view = NULL;
 		if (old)
 			view_retire(old, NULL);
-		hurry(worker);
+		tell_each(worker, session_hurry);
+	}
+	if (wants_cut_late && !worker->late) {
+		worker->late = true;
+		tell_each(worker, session_hurry);
 	}
 	if (wants_cut)
 		cut(worker);
@@ -302,10 +298,10 @@ worker_look_again(struct worker *worker)
 }
 
 void
-worker_cut_drained(struct worker *worker)
+worker_drain(struct worker *worker)
 {
 	pthread_mutex_lock(&worker->mutex);
-	worker->wants_drained = true;
+	worker->wants_drain = true;
 	wake_up(worker);
 }
 
@@ -325,6 +321,14 @@ worker_stop(struct worker *worker)
 {
 	pthread_mutex_lock(&worker->mutex);
 	worker->wants_stop = true;
+	wake_up(worker);
+}
+
+void
+worker_cut_late(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->mutex);
+	worker->wants_cut_late = true;
 	wake_up(worker);
 }
 

@@ -44,8 +44,8 @@ void worker_install(struct worker *worker, struct view *view);
 /* Some session that waits may find a backend now. Any thread. */
 void worker_look_again(struct worker *worker);
 
-/* Cut the sessions whose backend has had its time to drain. */
-void worker_cut_drained(struct worker *worker);
+/* Some backend drains now, or has had its time to drain: sessions that may leave, leave. */
+void worker_drain(struct worker *worker);
 
 /* Fill the list (session_list.h) from its thread, which then tells that it is done. False when the
  * worker has ended, and has no sessions to list. */
@@ -53,6 +53,10 @@ bool worker_list(struct worker *worker, struct session_list *list);
 
 /* Accept no more; the thread ends when the last session has. */
 void worker_stop(struct worker *worker);
+
+/* It has had its time to stop: cut every session but those that await the reply to a final dot, and
+ * these once they have it. */
+void worker_cut_late(struct worker *worker);
 
 /* Cut every session. */
 void worker_cut(struct worker *worker);
@@ -65,6 +69,7 @@ struct denied *worker_denied(struct worker *worker);
 struct io *worker_io(struct worker *worker);
 struct denials *worker_denials(struct worker *worker);
 struct view *worker_view(const struct worker *worker); /* in force; NULL once it stops */
+bool worker_is_late(const struct worker *worker);      /* it has had its time to stop */
 unsigned worker_index(const struct worker *worker);    /* from 0 */
 const char *worker_hostname(const struct worker *worker);
 uint64_t worker_add(struct worker *worker, struct session *session); /* returns the session's id */

@@ -18,6 +18,8 @@ static const struct {
 	[REPLY_DENIED_554] = {"554 5.7.1", "access denied"},
 	[REPLY_FULL] = {"421 4.3.2", "too many connections"},
 	[REPLY_NO_BACKEND] = {"421 4.3.2", "no relay available"},
+	[REPLY_CLOSING] = {"421 4.3.2", "closing for maintenance"},
+	[REPLY_IDLE] = {"421 4.4.2", "idle timeout"},
 };
 
 size_t

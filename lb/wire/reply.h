@@ -12,6 +12,8 @@ enum reply {
 	REPLY_DENIED_554, /* 554 5.7.1 HOST access denied (ID) */
 	REPLY_FULL,       /* 421 4.3.2 HOST too many connections (ID) */
 	REPLY_NO_BACKEND, /* 421 4.3.2 HOST no relay available (ID) */
+	REPLY_CLOSING,    /* 421 4.3.2 HOST closing for maintenance (ID) */
+	REPLY_IDLE,       /* 421 4.4.2 HOST idle timeout (ID) */
 };
 
 enum {

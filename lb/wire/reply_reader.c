@@ -4,6 +4,7 @@
  */
 #include "lb/wire/reply_reader.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -181,4 +182,15 @@ reply_reader_feed(struct reply_reader *reader, const uint8_t *piece, size_t len)
 		begin_line(reader);
 	}
 	return reader->total == REPLY_READER_MAX ? -1 : 0;
+}
+
+const char *
+reply_status_format(const struct reply_status *status, char buf[REPLY_STATUS_TEXT_MAX])
+{
+	int len = snprintf(buf, REPLY_STATUS_TEXT_MAX, "%u", (unsigned)status->code);
+	if (status->class)
+		snprintf(buf + len, REPLY_STATUS_TEXT_MAX - (size_t)len, " %u.%u.%u",
+			(unsigned)status->class, (unsigned)status->subject,
+			(unsigned)status->detail);
+	return buf;
 }

@@ -25,6 +25,14 @@ struct reply_status {
 	uint8_t class;            /* 0: the last line has no enhanced code */
 };
 
+enum {
+	REPLY_STATUS_TEXT_MAX = sizeof("599 5.65535.65535"),
+};
+
+/* "250 2.1.5", or "250" without an enhanced code. Returns buf. */
+const char *reply_status_format(
+	const struct reply_status *status, char buf[REPLY_STATUS_TEXT_MAX]);
+
 struct reply_reader {
 	struct reply_status status; /* whole once the reply is */
 	/* Private. */

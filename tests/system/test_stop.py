@@ -20,12 +20,16 @@ def run_text(tmp_path, text):
 
 
 def open_session(setup, relay):
-    """A session between two commands: the client's side and the relay's."""
+    """A session between two commands of a transaction: the client's side and the relay's."""
     client = setup.connect()
     conn = relay.next()
     conn.exactly(28)
     conn.send(b"220 go on\r\n")
     assert client.line() == b"220 go on"
+    client.send(b"MAIL FROM:<a@example.com>\r\n")
+    assert conn.line().startswith(b"MAIL")
+    conn.send(b"250 ok\r\n")
+    assert client.line() == b"250 ok"
     return client, conn
 
 

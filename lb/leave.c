@@ -1,0 +1,124 @@
+/*
+ * See leave.h.
+ */
+#include "lb/leave.h"
+
+#include "lb/clock.h"
+#include "lb/session.h"
+#include "lb/worker.h"
+
+enum {
+	PAUSE_MS = 2000, /* of a client that is not about to send */
+};
+
+static const char quit[] = "QUIT\r\n";
+
+static bool
+has_had_its_share(const struct session *session)
+{
+	const struct pool_conf *pool = session->listener->pool;
+	if (pool->rebalance_messages &&
+		tracker_messages(&session->tracker) >= pool->rebalance_messages)
+		return true;
+	return pool->rebalance_age_ms &&
+	       clock_ms_until(session->began_ms + pool->rebalance_age_ms) == 0;
+}
+
+static bool
+is_wanted_gone(const struct session *session)
+{
+	return !worker_view(session->worker) || pool_is_draining(session->relay) ||
+	       has_had_its_share(session);
+}
+
+/* What has not ended by itself is cut. */
+static bool
+is_overdue(const struct session *session)
+{
+	return worker_is_late(session->worker) || pool_drain_is_over(session->relay);
+}
+
+static bool
+pauses(const struct session *session)
+{
+	return clock_ms_until(session->touched_ms + PAUSE_MS) == 0;
+}
+
+/* Whether a reply of ours would be whole, in its place, and read. */
+static bool
+may_speak(const struct session *session)
+{
+	return tracker_place(&session->tracker) == TRACKER_BETWEEN &&
+	       conn_is_flushed(&session->client) && conn_is_flushed(&session->backend) &&
+	       !session->client.ended && !session->backend.ended;
+}
+
+/* The relay's answer to the QUIT is not awaited: it costs nobody anything. */
+static void
+leave(struct session *session, enum session_result result, enum reply reply)
+{
+	conn_send_whole(&session->backend, quit, sizeof(quit) - 1);
+	session_refuse(session, result, reply);
+}
+
+bool
+leave_if_due(struct session *session)
+{
+	if (session->phase != PHASE_PUMP || !is_wanted_gone(session))
+		return false;
+	bool overdue = is_overdue(session);
+	if (may_speak(session) && (session->rests || overdue || pauses(session))) {
+		leave(session, RESULT_DRAINED, REPLY_CLOSING);
+		return true;
+	}
+	if (!overdue || session_awaits_final(session))
+		return false;
+	session_cut(session);
+	return true;
+}
+
+uint64_t
+leave_deadline(const struct session *session)
+{
+	const struct pool_conf *pool = session->listener->pool;
+	uint64_t idle_ms = session->touched_ms + session->listener->idle_timeout_ms;
+	switch (tracker_place(&session->tracker)) {
+	case TRACKER_AFTER_DOT:
+		return SESSION_NEVER;
+	case TRACKER_BETWEEN:
+		if (is_wanted_gone(session))
+			return clock_min(idle_ms, session->touched_ms + PAUSE_MS);
+		if (pool->rebalance_age_ms)
+			return clock_min(idle_ms, session->began_ms + pool->rebalance_age_ms);
+		break;
+	case TRACKER_BUSY:
+	case TRACKER_TRANSACTION:
+	case TRACKER_OPAQUE:
+		break;
+	}
+	return idle_ms;
+}
+
+void
+leave_idle(struct session *session)
+{
+	if (may_speak(session)) {
+		leave(session, RESULT_IDLE, REPLY_IDLE);
+		return;
+	}
+	session_decide(session, RESULT_IDLE, END_BALANCER);
+	session_close(session);
+}
+
+void
+leave_look_again(struct session *session)
+{
+	bool is_served = session->phase == PHASE_PUMP ||
+			 (session->phase == PHASE_FLUSH && session->relay && !session->lingers);
+	if (!is_served || leave_if_due(session))
+		return;
+	if (session->phase == PHASE_PUMP)
+		session_set_deadline_at(session, leave_deadline(session));
+	else if (is_overdue(session) && !session_awaits_final(session))
+		session_cut(session);
+}
