@@ -186,6 +186,7 @@ def test_json_types(start, relay):
     balancer.wait("session")
     balancer.wait("denied")
     numbers = {"listeners", "pools", "workers", "pid", "attempts", "bytes_in", "bytes_out"}
+    numbers |= {"messages", "accepted", "deferred", "rejected"}
     numbers |= {"queue_ms", "connect_ms", "greeting_ms", "duration_ms", "count"}
     for line in balancer.lines:
         for key, value in json.loads(line).items():
