@@ -21,8 +21,8 @@ feed(struct pair *pair, bool is_relay, const char *piece, size_t len)
 		return;
 	enum tracker_place before = tracker_place(&pair->tracker);
 	bool was_chunk = pair->oracle.reads == ORACLE_CHUNK;
-	const char *wrong = is_relay ? pair_read_relay(pair, piece, len)
-				     : pair_read_client(pair, piece, len);
+	const char *wrong =
+		is_relay ? pair_read_relay(pair, piece, len) : pair_read_client(pair, piece, len);
 	if (wrong)
 		abort();
 	if (!is_relay && pair_runs_ahead(before, tracker_place(&pair->tracker), was_chunk))
