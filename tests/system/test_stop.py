@@ -260,14 +260,15 @@ def test_port_taken_in_the_other_family_only(tmp_path, relay):
 
 @pytest.mark.parametrize("host, wildcard", [("127.0.0.1", "0.0.0.0"), ("[::1]", "[::]")])
 def test_addresses_that_overlap(tmp_path, relay, host, wildcard):
+    """`check` says what `run` would refuse."""
     setup = Setup([relay()])
     for first, second in ((host, wildcard), (wildcard, host)):
         setup.bind = f"{first}:{setup.port}, {second}:{setup.port}"
-        result, _ = run_text(tmp_path, setup.text())
+        result, conf = run_text(tmp_path, setup.text())
         assert result.returncode == 1
-        assert f"can't listen on {second}:{setup.port}: this smtplb listens on {first}:" in (
-            result.stderr
-        )
+        assert f": {second}:{setup.port} can't be bound beside {first}:" in result.stderr
+        checked = run("check", "-c", conf)
+        assert (checked.returncode, checked.stderr) == (1, result.stderr)
 
 
 def test_both_families_on_one_port(start, relay):

@@ -113,8 +113,8 @@ START_TEST(root_needs_a_user_that_exists)
 				said = report.entries[j].text;
 		ck_assert_int_eq(!said, !rows[i].said);
 		if (said)
-			ck_assert_msg(strncmp(said, rows[i].said, strlen(rows[i].said)) == 0, "%s",
-				said);
+			ck_assert_msg(
+				strncmp(said, rows[i].said, strlen(rows[i].said)) == 0, "%s", said);
 		report_fini(&report);
 	}
 }
