@@ -30,11 +30,16 @@ def greet(*lines):
     return serve
 
 
-def drip_without_end(conn):
-    conn.sock.recv(536)
-    stop = threading.Event()
-    while not stop.wait(0.02):
-        conn.send(b"2")
+def drip(piece):
+    """One piece after the other, without end."""
+
+    def serve(conn):
+        conn.sock.recv(536)
+        stop = threading.Event()
+        while not stop.wait(0.02):
+            conn.send(piece)
+
+    return serve
 
 
 FAILURES = [
@@ -49,7 +54,8 @@ FAILURES = [
     ("too long", greet(b"220-" + b"x" * 5000 + b"\r\n"), "greeting_reply", None),
     ("without end", greet(b"220-x\r\n" * 600, b"220-y\r\n" * 600), "greeting_reply", None),
     ("closes in it", lambda conn: conn.sock.recv(9) and conn.send(b"220 hal"), None, None),
-    ("drips", drip_without_end, "greeting_reply", None),
+    ("drips", drip(b"2"), "greeting_reply", None),
+    ("drips lines", drip(b"220-\r\n"), "greeting_timeout", None),
 ]
 
 
