@@ -176,18 +176,25 @@ def test_session_in_the_queue_is_still_served(start, relay, probed):
 
 
 def test_accept_queue_is_served(start, relay):
-    """Whoever is connected when TERM comes, though not accepted yet, is no less a client."""
-    setup = Setup([relay(smtp(b"one"))])
+    """Whoever is connected when TERM comes, though not accepted yet, is no less a client, and who
+    is denied no more of one."""
+    one = relay(smtp(b"one"))
+    setup = Setup([one], deny="127.0.0.66")
     balancer = start(setup)
     balancer.signal(signal.SIGSTOP)
     clients = [setup.connect() for _ in range(200)]
+    strangers = [setup.connect("127.0.0.66") for _ in range(20)]
     balancer.signal(signal.SIGTERM)
     balancer.signal(signal.SIGCONT)
     for client in clients:
         assert client.line() == b"220 one ESMTP"
         assert client.quit() == b"221 bye"
+    for stranger in strangers:
+        assert stranger.line().startswith(b"421 4.7.1 ")
+        stranger.close()
     assert balancer.exit_code() == 0
     balancer.wait("session", 200, result="ok")
+    assert one.accepted == len(clients)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
