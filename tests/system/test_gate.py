@@ -2,10 +2,11 @@
 
 import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
-from balancer import Setup
-from peers import DEADLINE, eventually, parse_proxy, reset, smtp
+from balancer import Setup, stopped
+from peers import DEADLINE, connect, eventually, listen, parse_proxy, reset, smtp
 
 
 def hold_silent(conn):
@@ -342,3 +343,30 @@ def test_client_that_leaves_at_once_causes_no_bare_connection(start, relay):
     assert b"" not in firsts
     for first in firsts:
         parse_proxy(first)
+
+
+def is_connecting(port):
+    """Whether somebody's connection to the port of an IPv4 address is still to stand."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table]
+    return any(row[2].endswith(f":{port:04X}") and row[3] == "02" for row in rows)
+
+
+def test_client_that_leaves_as_the_backend_connects_causes_no_bare_connection(start):
+    """The connection stands, and the client is gone, before the balancer knows of either."""
+    with listen() as full:
+        full.listen(0)
+        full.settimeout(DEADLINE)
+        address = full.getsockname()
+        setup = Setup([SimpleNamespace(host=address[0], port=address[1])])
+        balancer = start(setup)
+        with connect(address):  # all that the backend's queue holds
+            client = setup.connect()
+            eventually(lambda: is_connecting(address[1]))
+            with stopped(balancer):
+                full.accept()[0].close()
+                late = full.accept()[0]
+                client.close()
+            with late:
+                parse_proxy(late.recv(536))
+    assert balancer.wait("session")["result"] == "client_lost"
