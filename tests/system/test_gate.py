@@ -254,25 +254,26 @@ def test_our_reply_arrives_even_if_the_client_has_talked(start, relay):
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_proxy_header_is_the_first_read_of_every_attempt(start, relay, version, host):
     """Invariant 2: one write, sent at connect, anew each attempt, and its own family."""
-    first, second = relay(), relay()
-    setup = Setup([first, second], proxy=version)
+    one, two = relay(), relay()
+    setup = Setup([one, two], proxy=version)
     bind = f"[{host}]" if ":" in host else host
     setup.bind = f"{bind}:{setup.port}"
     setup.address = (host, setup.port)
     start(setup)
-    with setup.connect() as client:
-        for one in (first, second):
-            conn = one.next()
-            data = conn.sock.recv(536)
-            source, destination, rest = parse_proxy(data)
-            assert source == client.sock.getsockname()[:2]
-            assert destination == (host, setup.port)
-            assert rest == b""
-            assert conn.segments() == 1
-            if version == "v1":
-                assert data.startswith(b"PROXY TCP6 " if ":" in host else b"PROXY TCP4 ")
-            conn.send(b"421 next\r\n" if one is first else b"220 yes\r\n")
-        assert client.line() == b"220 yes"
+    for first, second in ((one, two), (two, one)):
+        with setup.connect() as client:
+            for backend, greeting in ((first, b"421 next\r\n"), (second, b"220 yes\r\n")):
+                conn = backend.next()
+                data = conn.sock.recv(536)
+                source, destination, rest = parse_proxy(data)
+                assert source == client.sock.getsockname()[:2]
+                assert destination == (host, setup.port)
+                assert rest == b""
+                assert conn.segments() == 1
+                if version == "v1":
+                    assert data.startswith(b"PROXY TCP6 " if ":" in host else b"PROXY TCP4 ")
+                conn.send(greeting)
+            assert client.line() == b"220 yes"
 
 
 def test_without_proxy_protocol_nothing_precedes_the_client(start, relay):
