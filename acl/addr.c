@@ -268,6 +268,21 @@ endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 	return a->port == b->port && addr_equal(&a->addr, &b->addr);
 }
 
+static bool
+is_wildcard(const struct addr *addr)
+{
+	struct addr wildcard = {.family = addr->family};
+	return addr_equal(addr, &wildcard);
+}
+
+bool
+endpoint_overlaps(const struct endpoint *a, const struct endpoint *b)
+{
+	if (a->port != b->port || a->addr.family != b->addr.family)
+		return false;
+	return addr_equal(&a->addr, &b->addr) || is_wildcard(&a->addr) || is_wildcard(&b->addr);
+}
+
 const char *
 endpoint_format(const struct endpoint *endpoint, char buf[ENDPOINT_TEXT_MAX])
 {

@@ -79,6 +79,10 @@ int endpoint_parse(struct endpoint *endpoint, const char *text);
 
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 
+/* Whether one is part of the other: who listens on a port at the wildcard, 0.0.0.0 or ::, has every
+ * address of that family there. */
+bool endpoint_overlaps(const struct endpoint *a, const struct endpoint *b);
+
 /* "A.B.C.D:PORT" or "[IPv6]:PORT"; "-" for ADDR_NONE. */
 const char *endpoint_format(const struct endpoint *endpoint, char buf[ENDPOINT_TEXT_MAX]);
 

@@ -80,9 +80,9 @@ check_pools(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 	}
 }
 
-/* The first bind before this one of the snapshot's, over all listeners, that is the same. */
+/* The first bind before this one, over all listeners, beside which it can't be. */
 static const struct bind_conf *
-find_same_bind(const struct snapshot *snapshot, const struct bind_conf *bind)
+find_overlap(const struct snapshot *snapshot, const struct bind_conf *bind)
 {
 	for (size_t i = 0;; i++) {
 		const struct listener_conf *listener = &snapshot->listeners[i];
@@ -90,26 +90,34 @@ find_same_bind(const struct snapshot *snapshot, const struct bind_conf *bind)
 			const struct bind_conf *other = &listener->binds[k];
 			if (other == bind)
 				return NULL;
-			if (endpoint_equal(&other->endpoint, &bind->endpoint))
+			if (endpoint_overlaps(&other->endpoint, &bind->endpoint))
 				return other;
 		}
 	}
 }
 
 static void
-check_same_binds(const struct load *load, const struct snapshot *snapshot,
+check_overlaps(const struct load *load, const struct snapshot *snapshot,
 	const struct listener_conf *listener)
 {
 	for (size_t k = 0; k < listener->bind_count; k++) {
 		const struct bind_conf *bind = &listener->binds[k];
-		char text[ENDPOINT_TEXT_MAX];
+		char text[ENDPOINT_TEXT_MAX], other_text[ENDPOINT_TEXT_MAX];
 		if (bind->endpoint.addr.family == ADDR_NONE)
 			continue;
-		const struct bind_conf *other = find_same_bind(snapshot, bind);
-		if (other)
+		const struct bind_conf *other = find_overlap(snapshot, bind);
+		if (!other)
+			continue;
+		endpoint_format(&bind->endpoint, text);
+		if (endpoint_equal(&other->endpoint, &bind->endpoint))
 			report_error(load->report, load->file, bind->line,
-				"%s is bound twice, first in line %u; remove one of them",
-				endpoint_format(&bind->endpoint, text), other->line);
+				"%s is bound twice, first in line %u; remove one of them", text,
+				other->line);
+		else
+			report_error(load->report, load->file, bind->line,
+				"%s can't be bound beside %s of line %u, because one is part of "
+				"the other; remove one of them",
+				text, endpoint_format(&other->endpoint, other_text), other->line);
 	}
 }
 
@@ -129,7 +137,7 @@ check_listeners(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 			&snapshot->listeners[i]);
 	}
 	for (size_t i = 0; i < count; i++)
-		check_same_binds(load, snapshot, &snapshot->listeners[i]);
+		check_overlaps(load, snapshot, &snapshot->listeners[i]);
 }
 
 void

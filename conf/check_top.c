@@ -61,7 +61,8 @@ static char *
 read_user(const struct load *load, cfg_t *top)
 {
 	struct value value = value_get(top, "user");
-	if (geteuid() == 0 && *value.text && !getpwnam(value.text))
+	bool is_known = value.line || load->whole; /* or may still be set, behind a syntax error */
+	if (is_known && geteuid() == 0 && *value.text && !getpwnam(value.text))
 		value_error(load, &value,
 			"names no user of this machine; create it (useradd --system %s), name "
 			"another, or set it to \"\" to stay root",

@@ -13,7 +13,9 @@
 #include <confuse.h>
 #include <ev.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <malloc.h>
+#include <microhttpd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,9 +173,10 @@ static int
 command_version(const struct options *options)
 {
 	(void)options;
-	printf("smtplb %s\nengines: libev\nlibev %d.%d\nlibconfuse %s\nlibmaxminddb %s\n",
+	printf("smtplb %s\nengines: libev\nlibev %d.%d\nlibconfuse %s\nlibmaxminddb %s\n"
+	       "libmicrohttpd %s\njansson %s\n",
 		SMTPLB_VERSION, ev_version_major(), ev_version_minor(), confuse_version,
-		mmdb_version());
+		mmdb_version(), MHD_get_version(), jansson_version_str());
 	return EXIT_SUCCESS;
 }
 

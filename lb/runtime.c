@@ -21,22 +21,12 @@ find_binding(const struct runtime *runtime, const struct endpoint *endpoint)
 	return NULL;
 }
 
-static bool
-is_wildcard(const struct addr *addr)
-{
-	struct addr wildcard = {.family = addr->family};
-	return addr_equal(addr, &wildcard);
-}
-
-/* One of our own addresses that keeps us from having another: of one port, somebody who has all
- * addresses has each of them. */
+/* One of our own addresses that keeps us from having another. */
 static const struct binding *
 find_overlap(const struct runtime *runtime, const struct endpoint *endpoint)
 {
 	for (size_t i = 0; runtime && i < runtime->binding_count; i++) {
-		const struct endpoint *other = &runtime->bindings[i].endpoint;
-		if (other->port == endpoint->port && other->addr.family == endpoint->addr.family &&
-			(is_wildcard(&other->addr) || is_wildcard(&endpoint->addr)))
+		if (endpoint_overlaps(&runtime->bindings[i].endpoint, endpoint))
 			return &runtime->bindings[i];
 	}
 	return NULL;
@@ -63,9 +53,7 @@ report_listen_error(struct report *report, const struct runtime *runtime,
 {
 	const char *file = runtime->snapshot->file;
 	char text[ENDPOINT_TEXT_MAX], other[ENDPOINT_TEXT_MAX];
-	const struct binding *own = find_overlap(runtime, &bind->endpoint);
-	if (!own)
-		own = find_overlap(before, &bind->endpoint);
+	const struct binding *own = find_overlap(before, &bind->endpoint);
 	endpoint_format(&bind->endpoint, text);
 	if (error == EADDRINUSE && own)
 		report_error(report, file, bind->line,

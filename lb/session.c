@@ -163,6 +163,7 @@ deny(struct session *session, const struct verdict *verdict)
 		break;
 	case ON_DENY_DROP:
 		session_decide(session, RESULT_DENIED, END_BALANCER);
+		conn_discard(&session->client);
 		session_close(session);
 		break;
 	}

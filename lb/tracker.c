@@ -240,39 +240,20 @@ go_on(struct tracker *tracker, enum verb verb)
 	}
 }
 
-/* 2xx: the relay did it. */
+/* 2xx: the relay did it. A recipient is taken only within a transaction, whatever its MAIL looked
+ * like to us. HELO, EHLO, RSET and QUIT end it: RFC 5321 sections 4.1.1.1, 4.1.1.5 and 4.1.1.10.
+ * Behind STARTTLS all is TLS: RFC 3207 section 4. */
 static void
 succeed(struct tracker *tracker, enum verb verb)
 {
-	switch (verb) {
-	case VERB_MAIL:
-	case VERB_RCPT: /* taken only within a transaction, whatever its MAIL looked like to us */
+	if (verb == VERB_MAIL || verb == VERB_RCPT)
 		tracker->open = true;
-		break;
-	case VERB_HELO: /* these three reset it: RFC 5321 sections 4.1.1.1 and 4.1.1.5, */
-	case VERB_EHLO:
-	case VERB_RSET:
+	else if (verb == VERB_HELO || verb == VERB_EHLO || verb == VERB_RSET || verb == VERB_QUIT)
 		tracker->open = false;
-		break;
-	case VERB_QUIT: /* and 4.1.1.10 */
-		tracker->open = false;
-		tracker->goodbye = true;
-		break;
-	case VERB_STARTTLS: /* RFC 3207 section 4 */
+	else if (verb == VERB_STARTTLS)
 		become_opaque(tracker, OPAQUE_STARTTLS);
-		break;
-	case VERB_DATA:
-	case VERB_BDAT:
-	case VERB_AUTH:
-	case VERB_NOOP:
-	case VERB_VRFY:
-	case VERB_OTHER:
-	case VERB_DOT:
-	case VERB_BDAT_LAST:
-	case VERB_GREETING:
-	case VERB_NONE:
-		break;
-	}
+	if (verb == VERB_QUIT)
+		tracker->goodbye = true;
 }
 
 /* A command was answered, with other than 3xx. */

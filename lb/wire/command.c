@@ -107,9 +107,9 @@ narrow(struct command *command, uint8_t byte)
 static void
 know(struct command *command)
 {
-	for (uint8_t verb = 0; verb < COMMANDS; verb++)
+	for (unsigned verb = 0; verb < COMMANDS; verb++)
 		if (command->candidates & 1U << verb && names[verb][command->column] == '\0')
-			command->verb = verb;
+			command->verb = (uint8_t)verb;
 	command->phase = command->verb == VERB_BDAT ? SIZE_BLANKS : REST;
 }
 
@@ -137,18 +137,15 @@ static void
 take_argument(struct command *command, uint8_t byte)
 {
 	bool blank = is_blank(byte);
-	if (command->phase == SIZE_BLANKS && !blank) {
+	uint8_t phase = command->phase;
+	if (!blank && (phase == SIZE_BLANKS || phase == SIZE)) {
 		take_digit(command, byte);
-	} else if (command->phase == SIZE && blank) {
+	} else if (phase == SIZE) {
 		command->phase = LAST_BLANKS;
 		command->column = 0;
-	} else if (command->phase == SIZE) {
-		take_digit(command, byte);
-	} else if (command->phase == LAST_BLANKS && !blank) {
+	} else if (phase == LAST || (phase == LAST_BLANKS && !blank)) {
 		take_last(command, byte);
-	} else if (command->phase == LAST) {
-		take_last(command, byte);
-	} else if (command->phase == LAST_END && !blank) {
+	} else if (phase == LAST_END && !blank) {
 		command->phase = WRONG;
 	}
 }

@@ -43,6 +43,13 @@ is_digit(uint8_t byte)
 	return byte >= '0' && byte <= '9';
 }
 
+/* Whether an enhanced code may end before this. */
+static bool
+is_end(uint8_t byte)
+{
+	return byte == ' ' || byte == '\r' || byte == '\n';
+}
+
 /* The first digit is one of 2 to 5, and "the reply code on each of the lines MUST be the same":
  * section 4.2.1. */
 static int
@@ -117,7 +124,7 @@ take_enhanced(struct reply_reader *reader, uint8_t byte)
 		   (reader->phase == CLASS_DOT || (ends && reader->phase == SUBJECT))) {
 		reader->phase = reader->phase == SUBJECT ? DETAIL : SUBJECT;
 		reader->column = 0;
-	} else if (ends && reader->phase == DETAIL && memchr(" \r\n", byte, 3)) {
+	} else if (ends && reader->phase == DETAIL && is_end(byte)) {
 		reader->phase = TEXT;
 	} else {
 		give_up(reader);

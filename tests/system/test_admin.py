@@ -309,6 +309,7 @@ def test_reload(start, relay, admin):
     text = balancer.text
     result = admin.run("reload")
     assert (result.returncode, result.stdout, result.stderr) == (0, "reloaded\n", "")
+    balancer.wait("config", action="reloaded")
     assert len(balancer.find("config", action="reloaded")) == 1
     balancer.write(text.replace("workers = 2", "workers = 3"))
     result = admin.run("reload")
@@ -340,6 +341,7 @@ def test_reload_during_another(start, relay, admin):
         assert one.getresponse().status == 200
         one.close()
     balancer.wait("config", action="refused")
+    balancer.wait("config", action="reloaded")
     assert len(balancer.find("config", action="reloaded")) == 1
 
 

@@ -100,9 +100,9 @@ def test_version():
     program, number = first.split(" ")
     assert program == "smtplb" and number[0].isdigit()
     assert "engines: libev" in others
-    assert any(line.startswith("libev ") for line in others)
-    assert any(line.startswith("libconfuse ") for line in others)
-    assert any(line.startswith("libmaxminddb ") for line in others)
+    libraries = dict(line.split(" ") for line in others[1:])
+    assert set(libraries) == {"libev", "libconfuse", "libmaxminddb", "libmicrohttpd", "jansson"}
+    assert all(version[0].isdigit() for version in libraries.values())
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-from balancer import Crowd, Setup
+from balancer import Crowd, Setup, stopped
 from peers import Conn, connect, eventually, smtp
 
 STRANGER = "127.0.0.66"
@@ -93,6 +93,18 @@ def test_a_client_that_has_talked_gets_the_reply(start, relay, action):
         client.send(b"QUIT\r\n")
         assert client.line().startswith(action.encode())
         assert client.rest() == b""
+
+
+def test_a_dropped_client_that_has_talked_is_not_reset(start, relay):
+    """`drop` is a plain close, whatever the client has sent by then."""
+    setup = Setup([relay(smtp())], deny=STRANGER, listener="on_deny = drop")
+    balancer = start(setup)
+    with stopped(balancer):
+        client = setup.connect(STRANGER)
+        client.send(b"EHLO early\r\n")
+    with client:
+        assert not client.is_reset()
+    assert balancer.wait("denied")["action"] == "drop"
 
 
 @pytest.mark.parametrize("how", ["fin", "rst"])

@@ -2,10 +2,11 @@
 
 import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
-from balancer import Setup
-from peers import DEADLINE, eventually, parse_proxy, reset, smtp
+from balancer import Setup, stopped
+from peers import DEADLINE, connect, eventually, listen, parse_proxy, reset, smtp
 
 
 def hold_silent(conn):
@@ -30,11 +31,16 @@ def greet(*lines):
     return serve
 
 
-def drip_without_end(conn):
-    conn.sock.recv(536)
-    stop = threading.Event()
-    while not stop.wait(0.02):
-        conn.send(b"2")
+def drip(piece):
+    """One piece after the other, without end."""
+
+    def serve(conn):
+        conn.sock.recv(536)
+        stop = threading.Event()
+        while not stop.wait(0.02):
+            conn.send(piece)
+
+    return serve
 
 
 FAILURES = [
@@ -49,7 +55,8 @@ FAILURES = [
     ("too long", greet(b"220-" + b"x" * 5000 + b"\r\n"), "greeting_reply", None),
     ("without end", greet(b"220-x\r\n" * 600, b"220-y\r\n" * 600), "greeting_reply", None),
     ("closes in it", lambda conn: conn.sock.recv(9) and conn.send(b"220 hal"), None, None),
-    ("drips", drip_without_end, "greeting_reply", None),
+    ("drips", drip(b"2"), "greeting_reply", None),
+    ("drips lines", drip(b"220-\r\n"), "greeting_timeout", None),
 ]
 
 
@@ -247,25 +254,26 @@ def test_our_reply_arrives_even_if_the_client_has_talked(start, relay):
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_proxy_header_is_the_first_read_of_every_attempt(start, relay, version, host):
     """Invariant 2: one write, sent at connect, anew each attempt, and its own family."""
-    first, second = relay(), relay()
-    setup = Setup([first, second], proxy=version)
+    one, two = relay(), relay()
+    setup = Setup([one, two], proxy=version)
     bind = f"[{host}]" if ":" in host else host
     setup.bind = f"{bind}:{setup.port}"
     setup.address = (host, setup.port)
     start(setup)
-    with setup.connect() as client:
-        for one in (first, second):
-            conn = one.next()
-            data = conn.sock.recv(536)
-            source, destination, rest = parse_proxy(data)
-            assert source == client.sock.getsockname()[:2]
-            assert destination == (host, setup.port)
-            assert rest == b""
-            assert conn.segments() == 1
-            if version == "v1":
-                assert data.startswith(b"PROXY TCP6 " if ":" in host else b"PROXY TCP4 ")
-            conn.send(b"421 next\r\n" if one is first else b"220 yes\r\n")
-        assert client.line() == b"220 yes"
+    for first, second in ((one, two), (two, one)):
+        with setup.connect() as client:
+            for backend, greeting in ((first, b"421 next\r\n"), (second, b"220 yes\r\n")):
+                conn = backend.next()
+                data = conn.sock.recv(536)
+                source, destination, rest = parse_proxy(data)
+                assert source == client.sock.getsockname()[:2]
+                assert destination == (host, setup.port)
+                assert rest == b""
+                assert conn.segments() == 1
+                if version == "v1":
+                    assert data.startswith(b"PROXY TCP6 " if ":" in host else b"PROXY TCP4 ")
+                conn.send(greeting)
+            assert client.line() == b"220 yes"
 
 
 def test_without_proxy_protocol_nothing_precedes_the_client(start, relay):
@@ -336,3 +344,30 @@ def test_client_that_leaves_at_once_causes_no_bare_connection(start, relay):
     assert b"" not in firsts
     for first in firsts:
         parse_proxy(first)
+
+
+def is_connecting(port):
+    """Whether somebody's connection to the port of an IPv4 address is still to stand."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table]
+    return any(row[2].endswith(f":{port:04X}") and row[3] == "02" for row in rows)
+
+
+def test_client_that_leaves_as_the_backend_connects_causes_no_bare_connection(start):
+    """The connection stands, and the client is gone, before the balancer knows of either."""
+    with listen() as full:
+        full.listen(0)
+        full.settimeout(DEADLINE)
+        address = full.getsockname()
+        setup = Setup([SimpleNamespace(host=address[0], port=address[1])])
+        balancer = start(setup)
+        with connect(address):  # all that the backend's queue holds
+            client = setup.connect()
+            eventually(lambda: is_connecting(address[1]))
+            with stopped(balancer):
+                full.accept()[0].close()
+                late = full.accept()[0]
+                client.close()
+            with late:
+                parse_proxy(late.recv(536))
+    assert balancer.wait("session")["result"] == "client_lost"

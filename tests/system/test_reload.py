@@ -175,12 +175,15 @@ def test_new_address_is_served_and_removed_one_closed(start, relay):
 
 
 def test_accept_queue_of_a_removed_address_is_served(start, relay):
-    """More clients than one turn of the loop accepts wait there when the address goes."""
-    setup = Setup([relay(smtp(b"one"))])
+    """More clients than one turn of the loop accepts wait there when the address goes. Strangers
+    among them are denied as ever."""
+    one = relay(smtp(b"one"))
+    setup = Setup([one], deny="127.0.0.66")
     balancer = start(setup)
     old = setup.address
     balancer.signal(signal.SIGSTOP)
     clients = [connect(old) for _ in range(300)]
+    strangers = [connect(old, "127.0.0.66") for _ in range(20)]
     setup.bind = f"127.0.0.1:{free_port()}"
     balancer.write(setup.text())
     balancer.signal(signal.SIGHUP)
@@ -188,8 +191,11 @@ def test_accept_queue_of_a_removed_address_is_served(start, relay):
     for client in clients:
         assert client.line() == b"220 one ESMTP"
         assert client.quit() == b"221 bye"
+    for stranger in strangers:
+        assert stranger.line().startswith(b"421 4.7.1 ")
     balancer.wait("config", action="reloaded")
     assert not is_listening(old)
+    assert one.accepted == len(clients)
 
 
 def test_pools_and_listeners_change(start, relay):

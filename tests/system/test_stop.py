@@ -180,18 +180,25 @@ def test_session_in_the_queue_is_still_served(start, relay, probed):
 
 
 def test_accept_queue_is_served(start, relay):
-    """Whoever is connected when TERM comes, though not accepted yet, is no less a client."""
-    setup = Setup([relay(smtp(b"one"))])
+    """Whoever is connected when TERM comes, though not accepted yet, is no less a client, and who
+    is denied no more of one."""
+    one = relay(smtp(b"one"))
+    setup = Setup([one], deny="127.0.0.66")
     balancer = start(setup)
     balancer.signal(signal.SIGSTOP)
     clients = [setup.connect() for _ in range(200)]
+    strangers = [setup.connect("127.0.0.66") for _ in range(20)]
     balancer.signal(signal.SIGTERM)
     balancer.signal(signal.SIGCONT)
     for client in clients:
         assert client.line() == b"220 one ESMTP"
         assert client.quit() == b"221 bye"
+    for stranger in strangers:
+        assert stranger.line().startswith(b"421 4.7.1 ")
+        stranger.close()
     assert balancer.exit_code() == 0
     balancer.wait("session", 200, result="ok")
+    assert one.accepted == len(clients)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -264,14 +271,15 @@ def test_port_taken_in_the_other_family_only(tmp_path, relay):
 
 @pytest.mark.parametrize("host, wildcard", [("127.0.0.1", "0.0.0.0"), ("[::1]", "[::]")])
 def test_addresses_that_overlap(tmp_path, relay, host, wildcard):
+    """`check` says what `run` would refuse."""
     setup = Setup([relay()])
     for first, second in ((host, wildcard), (wildcard, host)):
         setup.bind = f"{first}:{setup.port}, {second}:{setup.port}"
-        result, _ = run_text(tmp_path, setup.text())
+        result, conf = run_text(tmp_path, setup.text())
         assert result.returncode == 1
-        assert f"can't listen on {second}:{setup.port}: this smtplb listens on {first}:" in (
-            result.stderr
-        )
+        assert f": {second}:{setup.port} can't be bound beside {first}:" in result.stderr
+        checked = run("check", "-c", conf)
+        assert (checked.returncode, checked.stderr) == (1, result.stderr)
 
 
 def test_both_families_on_one_port(start, relay):

@@ -293,6 +293,33 @@ START_TEST(endpoint_sockaddr)
 }
 END_TEST
 
+START_TEST(endpoints_that_overlap)
+{
+	static const struct {
+		const char *a, *b;
+		bool overlap;
+	} rows[] = {
+		{"192.0.2.1:25", "192.0.2.1:25", true},
+		{"192.0.2.1:25", "192.0.2.1:26", false},
+		{"192.0.2.1:25", "192.0.2.2:25", false},
+		{"192.0.2.1:25", "0.0.0.0:25", true},
+		{"0.0.0.0:25", "0.0.0.0:25", true},
+		{"192.0.2.1:25", "0.0.0.0:26", false},
+		{"[2001:db8::1]:25", "[::]:25", true},
+		{"[::]:25", "0.0.0.0:25", false},
+		{"192.0.2.1:25", "[::]:25", false},
+		{"[2001:db8::1]:25", "0.0.0.0:25", false},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct endpoint a, b;
+		ck_assert_int_eq(endpoint_parse(&a, rows[i].a), 0);
+		ck_assert_int_eq(endpoint_parse(&b, rows[i].b), 0);
+		ck_assert_msg(endpoint_overlaps(&a, &b) == rows[i].overlap, "row %zu", i);
+		ck_assert_msg(endpoint_overlaps(&b, &a) == rows[i].overlap, "row %zu", i);
+	}
+}
+END_TEST
+
 START_TEST(endpoint_of_a_mapped_peer)
 {
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(4711)};
@@ -386,6 +413,7 @@ fill(TCase *cases)
 	tcase_add_test(cases, prefix_containment);
 	tcase_add_test(cases, endpoint_texts);
 	tcase_add_test(cases, endpoint_sockaddr);
+	tcase_add_test(cases, endpoints_that_overlap);
 	tcase_add_test(cases, endpoint_of_a_mapped_peer);
 	tcase_add_test(cases, endpoint_of_no_ip);
 	tcase_add_loop_test(cases, network_of_a_host, 0, sizeof(networks) / sizeof(networks[0]));

@@ -1,6 +1,6 @@
 /*
  * Configurations where the system or libconfuse says what it rarely says: other numbers of CPUs,
- * and a parser that fails without a word or lets pass what is none.
+ * other accounts, and a parser that fails without a word or lets pass what is none.
  */
 #include "conf/grammar.h"
 #include "conf/snapshot.h"
@@ -8,8 +8,10 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pwd.h>
 #include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 static int cpus; /* that this process may use; -1: there are too many for the set to hold */
 
@@ -22,6 +24,21 @@ sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 		CPU_SET_S((size_t)i, size, set);
 	errno = EINVAL;
 	return cpus < 0 ? -1 : 0;
+}
+
+static uid_t uid; /* on a machine that has one account, mail */
+
+uid_t
+geteuid(void)
+{
+	return uid;
+}
+
+struct passwd *
+getpwnam(const char *name)
+{
+	static struct passwd account;
+	return strcmp(name, "mail") == 0 ? &account : NULL;
 }
 
 static enum {
@@ -66,6 +83,43 @@ START_TEST(a_worker_for_each_cpu)
 }
 END_TEST
 
+/* What a syntax error hides may name another user than the default. */
+START_TEST(root_needs_a_user_that_exists)
+{
+	static const struct {
+		uid_t uid;
+		const char *text;
+		const char *said; /* of the user; NULL for nothing */
+	} rows[] = {
+		{0, "", "conf: `user = smtplb` (the default) names no user of this machine"},
+		{0, "user = nobody", "conf:1: `user = nobody` names no user of this machine"},
+		{0, "user = nobody\nworkers = = 1",
+			"conf:1: `user = nobody` names no user of this machine"},
+		{0, "workers = = 1\nuser = mail", NULL},
+		{0, "user = mail", NULL},
+		{0, "user = \"\"", NULL},
+		{1000, "", NULL},
+		{1000, "user = nobody", NULL},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct report report;
+		const char *text = rows[i].text, *said = NULL;
+		report_init(&report);
+		cpus = 1;
+		uid = rows[i].uid;
+		ck_assert_ptr_null(snapshot_parse("conf", text, strlen(text), &report));
+		for (size_t j = 0; j < report.count; j++)
+			if (strstr(report.entries[j].text, "no user"))
+				said = report.entries[j].text;
+		ck_assert_int_eq(!said, !rows[i].said);
+		if (said)
+			ck_assert_msg(
+				strncmp(said, rows[i].said, strlen(rows[i].said)) == 0, "%s", said);
+		report_fini(&report);
+	}
+}
+END_TEST
+
 /* Before it there may be what is said of the defaults. */
 static void
 must_refuse(const char *text, const char *why)
@@ -98,6 +152,7 @@ static void
 fill(TCase *cases)
 {
 	tcase_add_test(cases, a_worker_for_each_cpu);
+	tcase_add_test(cases, root_needs_a_user_that_exists);
 	tcase_add_test(cases, a_parser_that_fails_without_a_word);
 	tcase_add_test(cases, a_parser_that_lets_pass_what_is_none);
 }
