@@ -238,16 +238,17 @@ print_arrival(const struct listener_conf *listener, const struct addr *client)
 /* The verdict. */
 
 static void
-print_denial(const struct snapshot *snapshot, const struct listener_conf *listener)
+print_denial(const struct snapshot *snapshot, const struct listener_conf *listener,
+	const struct addr *client)
 {
 	char reply[REPLY_MAX + 1];
 	switch (listener->on_deny) {
 	case ON_DENY_421:
-		reply_format(reply, REPLY_DENIED_421, snapshot->hostname, "SESSION-ID");
+		reply_format(reply, REPLY_DENIED_421, snapshot->hostname, client, "SESSION-ID");
 		printf("  reply     %s", reply);
 		break;
 	case ON_DENY_554:
-		reply_format(reply, REPLY_DENIED_554, snapshot->hostname, "SESSION-ID");
+		reply_format(reply, REPLY_DENIED_554, snapshot->hostname, client, "SESSION-ID");
 		printf("  reply     %s", reply);
 		break;
 	case ON_DENY_RESET:
@@ -272,7 +273,7 @@ explain(const struct snapshot *snapshot, const struct listener_conf *listener,
 		verdict.matched ? "" : ": none names it");
 	printf("  limits    none\n");
 	if (!verdict.allowed) {
-		print_denial(snapshot, listener);
+		print_denial(snapshot, listener, client);
 		return false;
 	}
 	printf("  pool      %s, %s; assumes every backend up\n", listener->pool->name,

@@ -282,8 +282,8 @@ session_refuse(struct session *session, enum session_result result, enum reply r
 	session_decide(session, result, END_BALANCER);
 	if (session->gate)
 		gate_abandon(session);
-	size_t len = reply_format(
-		text, reply, worker_hostname(session->worker), session_id_format(session, id));
+	size_t len = reply_format(text, reply, worker_hostname(session->worker),
+		&session->source.addr, session_id_format(session, id));
 	if (conn_send_whole(&session->client, text, len) < 0) {
 		session_close(session);
 		return;
