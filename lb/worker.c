@@ -4,7 +4,6 @@
  */
 #include "lb/worker.h"
 
-#include "lb/denials.h"
 #include "lb/session.h"
 #include "lb/session_list.h"
 #include "lb/view.h"
