@@ -5,14 +5,11 @@
 #include "acl/mem.h"
 #include "conf/grammar.h"
 #include "conf/suggest.h"
-#include "conf/unit.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
-	SESSIONS_MAX = 10 * 1000 * 1000,
-	RATE_TEXT_MAX = 32,
 	NAMES_MAX = 300,
 };
 
@@ -121,34 +118,6 @@ find_pool(const struct load *load, cfg_t *section, const struct snapshot *snapsh
 	return NULL;
 }
 
-/* N/PERIOD, a token bucket, of which this version has only the one that is off. */
-static void
-refuse_rate(const struct load *load, cfg_t *limits, const char *key, const char *off)
-{
-	struct value value = value_get(limits, key);
-	char count_text[RATE_TEXT_MAX];
-	uint64_t count, period = 1;
-	const char *why;
-	size_t len = strcspn(value.text, "/");
-	snprintf(count_text, sizeof(count_text), "%.*s", (int)(len % sizeof(count_text)),
-		value.text);
-	bool has_period = value.text[len] == '/';
-	if (unit_parse_number(&count, count_text, &why) < 0 ||
-		(has_period && unit_parse_duration(&period, value.text + len + 1, &why) < 0) ||
-		(count && !has_period) || !period)
-		value_error(load, &value, "is no rate; write N/PERIOD, or %s for none", off);
-	else if (count)
-		value_refuse(load, &value, off);
-}
-
-static void
-refuse_count(const struct load *load, cfg_t *limits, const char *key)
-{
-	struct value value = value_get(limits, key);
-	if (value_number(load, &value, 0, SESSIONS_MAX))
-		value_refuse(load, &value, "0");
-}
-
 /* Sources that we believe what they say of their clients. */
 static void
 read_accept_proxy(const struct load *load, cfg_t *section, struct listener_conf *listener)
@@ -192,11 +161,6 @@ refuse_later(const struct load *load, cfg_t *section)
 		{.name = "implicit", .refused = true},
 		{.name = NULL},
 	};
-	cfg_t *limits = cfg_getsec(section, "limits");
-	refuse_count(load, limits, "sessions");
-	refuse_count(load, limits, "sessions_per_client");
-	refuse_rate(load, limits, "connects_per_client", "0/1m");
-	refuse_rate(load, limits, "messages_per_client", "0/1h");
 	struct value tls = value_get(section, "tls");
 	value_choice(load, &tls, tls_modes);
 	refuse_list(load, section, "certificate");
@@ -226,5 +190,6 @@ check_listener(const struct load *load, cfg_t *section, const struct snapshot *s
 	read_accept_proxy(load, section, listener);
 	struct value proxy_timeout = value_get(section, "proxy_timeout");
 	listener->proxy_timeout_ms = value_duration(load, &proxy_timeout, 1, HOUR_MS);
+	check_limits(load, cfg_getsec(section, "limits"), &listener->limits);
 	refuse_later(load, section);
 }

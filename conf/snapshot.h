@@ -121,6 +121,26 @@ struct bind_conf {
 	unsigned line;
 };
 
+/* A token bucket: so many at once, refilled evenly over the period. */
+struct rate_conf {
+	uint32_t count;     /* 0 = no limit; at most RATE_COUNT_MAX */
+	uint32_t period_ms; /* at least 1, at most RATE_PERIOD_MAX_MS */
+};
+
+enum {
+	RATE_COUNT_MAX = 1000 * 1000,
+};
+
+#define RATE_PERIOD_MAX_MS UINT32_C(2592000000) /* 30 days */
+
+/* A client is an IPv4 address or an IPv6 /64. 0 = no limit. */
+struct limits_conf {
+	unsigned sessions; /* at the same time, of all clients */
+	unsigned sessions_per_client;
+	struct rate_conf connects_per_client;
+	struct rate_conf messages_per_client;
+};
+
 struct listener_conf {
 	char *name;
 	struct bind_conf *binds; /* at least one */
@@ -132,6 +152,7 @@ struct listener_conf {
 	struct prefix *accept_proxy; /* sources that must send a PROXY header */
 	size_t accept_proxy_count;
 	uint64_t proxy_timeout_ms;
+	struct limits_conf limits;
 	unsigned line;
 };
 

@@ -1,14 +1,15 @@
 /*
- * What becomes of a worker's denied clients: each is counted by its source (denied.h), and told.
- *
- * The log's `denied` lines: ten a second over all workers, so that a scan does not push the lines
- * of good clients out of the log's queue. What is past that is summed up by each worker, a line a
- * second with its `count`.
+ * What becomes of the clients that a worker turns away, by the acl or by a limit: each is told in
+ * the log, as long as there are not too many (ration.h), and who was denied is counted by source
+ * (denied.h).
  */
 #ifndef LB_DENIALS_H
 #define LB_DENIALS_H
 
 #include "acl/acl.h"
+#include "conf/snapshot.h"
+#include "lb/limit.h"
+#include "lb/ration.h"
 
 #include <ev.h>
 #include <stdint.h>
@@ -16,25 +17,32 @@
 struct denied;
 struct session;
 
+/* What the rations of all workers share: zeros at first. */
+struct denial_quotas {
+	uint64_t denied;
+	uint64_t limited;
+};
+
 /* A worker's. */
 struct denials {
-	struct ev_loop *loop;
-	uint64_t *quota; /* of all workers: the second, and how many were told in it; atomic */
-	uint64_t untold;
-	ev_timer summary;
+	struct ration denied;
+	struct ration limited;
 	struct denied *sources;
 };
 
 /* 0, or -1 with errno. */
-int denials_init(struct denials *denials, struct ev_loop *loop, uint64_t *quota);
+int denials_init(struct denials *denials, struct ev_loop *loop, struct denial_quotas *quotas);
 
 /* The worker ends: tells what is left. */
 void denials_stop(struct denials *denials);
 void denials_fini(struct denials *denials);
 
-/* The verdict turned this session's client away: counts it, and logs it as long as there is room.
- */
+/* The verdict turned this session's client away. */
 void denials_add(
 	struct denials *denials, const struct session *session, const struct verdict *verdict);
+
+/* This limit did. rate: what the limit is, where it is one (a count of 0 where not). */
+void denials_limit(struct denials *denials, const struct session *session, enum limit limit,
+	const struct rate_conf *rate);
 
 #endif

@@ -7,6 +7,7 @@
 #include "acl/acl.h"
 #include "conf/snapshot.h"
 #include "lb/balance_source.h"
+#include "lb/limits.h"
 #include "lb/notice.h"
 #include "lb/wire/proxy.h"
 #include "lb/wire/reply.h"
@@ -235,19 +236,62 @@ print_arrival(const struct listener_conf *listener, const struct addr *client)
 		       "(LOCAL), else ask for the client that it announces\n");
 }
 
+/* The limits. */
+
+/* Limits per client, one after the other. */
+struct limits_text {
+	char text[3 * RATE_TEXT_MAX + 64];
+	size_t len;
+};
+
+static void
+add_limit(struct limits_text *limits, const char *limit, const char *what)
+{
+	limits->len +=
+		(size_t)snprintf(limits->text + limits->len, sizeof(limits->text) - limits->len,
+			"%s%s %s", limits->len ? ", " : "", limit, what);
+}
+
+static void
+add_rate(struct limits_text *limits, const struct rate_conf *rate, const char *what)
+{
+	char text[RATE_TEXT_MAX];
+	if (rate->count)
+		add_limit(limits, limits_rate_format(rate, text), what);
+}
+
+static void
+print_limits(const struct limits_conf *limits, const struct addr *client)
+{
+	char network[PREFIX_TEXT_MAX], sessions[RATE_TEXT_MAX];
+	struct limits_text own = {.len = 0};
+	snprintf(sessions, sizeof(sessions), "%u", limits->sessions_per_client);
+	if (limits->sessions_per_client)
+		add_limit(&own, sessions, "sessions");
+	add_rate(&own, &limits->connects_per_client, "connects");
+	add_rate(&own, &limits->messages_per_client, "messages");
+	printf("  limits    ");
+	if (limits->sessions)
+		printf("%u sessions of all clients%s", limits->sessions, own.len ? "; " : "");
+	if (own.len)
+		printf("%s of %s", own.text, addr_network_format(client, network));
+	printf("%s\n", limits->sessions || own.len ? "" : "none");
+}
+
 /* The verdict. */
 
 static void
-print_denial(const struct snapshot *snapshot, const struct listener_conf *listener)
+print_denial(const struct snapshot *snapshot, const struct listener_conf *listener,
+	const struct addr *client)
 {
 	char reply[REPLY_MAX + 1];
 	switch (listener->on_deny) {
 	case ON_DENY_421:
-		reply_format(reply, REPLY_DENIED_421, snapshot->hostname, "SESSION-ID");
+		reply_format(reply, REPLY_DENIED_421, snapshot->hostname, client, "SESSION-ID");
 		printf("  reply     %s", reply);
 		break;
 	case ON_DENY_554:
-		reply_format(reply, REPLY_DENIED_554, snapshot->hostname, "SESSION-ID");
+		reply_format(reply, REPLY_DENIED_554, snapshot->hostname, client, "SESSION-ID");
 		printf("  reply     %s", reply);
 		break;
 	case ON_DENY_RESET:
@@ -270,9 +314,9 @@ explain(const struct snapshot *snapshot, const struct listener_conf *listener,
 	print_arrival(listener, client);
 	printf("  rule      %s%s\n", verdict_format(&verdict, rule, sizeof(rule)),
 		verdict.matched ? "" : ": none names it");
-	printf("  limits    none\n");
+	print_limits(&listener->limits, client);
 	if (!verdict.allowed) {
-		print_denial(snapshot, listener);
+		print_denial(snapshot, listener, client);
 		return false;
 	}
 	printf("  pool      %s, %s; assumes every backend up\n", listener->pool->name,

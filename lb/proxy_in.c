@@ -153,7 +153,7 @@ proxy_in_enter(struct session *session)
 	session->has_room = worker_take_room(session->worker);
 	session->header = malloc(sizeof(*session->header));
 	if (!session->has_room || !session->header) {
-		session_refuse(session, RESULT_LIMITED, REPLY_FULL);
+		session_limit(session, session->has_room ? LIMIT_RESOURCES : LIMIT_MAX_SESSIONS);
 		return;
 	}
 	proxy_reader_init(session->header);

@@ -202,8 +202,8 @@ static const struct conn_events pump_backend_events = {
 static void
 read_behind_greeting(struct session *session, const struct chunk *last, size_t behind)
 {
-	tracker_read_relay(&session->tracker, last->data + last->len - behind, behind, on_reply,
-		session);
+	tracker_read_relay(
+		&session->tracker, last->data + last->len - behind, behind, on_reply, session);
 }
 
 void

@@ -118,6 +118,32 @@ bind_all(struct runtime *runtime, const struct runtime *before, struct report *r
 	}
 }
 
+/* The limits of the listener of that name before, or new ones; with a reference. */
+static struct limits *
+find_or_make_limits(const struct runtime *before, const char *name)
+{
+	for (size_t i = 0; before && i < before->snapshot->listener_count; i++) {
+		if (strcmp(before->snapshot->listeners[i].name, name) == 0)
+			return limits_ref(before->limits[i]);
+	}
+	return limits_new();
+}
+
+static int
+prepare_limits(struct runtime *runtime, const struct runtime *before)
+{
+	const struct snapshot *snapshot = runtime->snapshot;
+	runtime->limits = calloc(snapshot->listener_count, sizeof(struct limits *));
+	for (size_t i = 0; runtime->limits && i < snapshot->listener_count; i++) {
+		const struct listener_conf *listener = &snapshot->listeners[i];
+		runtime->limits[i] = find_or_make_limits(before, listener->name);
+		if (!runtime->limits[i] ||
+			limits_prepare(runtime->limits[i], &listener->limits) < 0)
+			return -1;
+	}
+	return runtime->limits ? 0 : -1;
+}
+
 static size_t
 count_binds(const struct snapshot *snapshot)
 {
@@ -142,7 +168,8 @@ runtime_prepare(const struct runtime *before, struct snapshot *snapshot, struct 
 	runtime->pools = calloc(snapshot->pool_count, sizeof(struct pool *));
 	runtime->bindings = calloc(count_binds(snapshot), sizeof(struct binding));
 	runtime->plan = pool_plan_new(set, snapshot);
-	if (!runtime->pools || !runtime->bindings || !runtime->plan)
+	if (!runtime->pools || !runtime->bindings || !runtime->plan ||
+		prepare_limits(runtime, before) < 0)
 		goto no_memory;
 	bind_all(runtime, before, report);
 	if (report->errors == errors)
@@ -177,6 +204,8 @@ runtime_commit(struct runtime *runtime, struct pool_set *set)
 	runtime->plan = NULL;
 	for (size_t i = 0; i < runtime->snapshot->pool_count; i++)
 		runtime->pools[i] = pool_ref(pool_set_find(set, runtime->snapshot->pools[i].name));
+	for (size_t i = 0; i < runtime->snapshot->listener_count; i++)
+		limits_configure(runtime->limits[i], &runtime->snapshot->listeners[i].limits);
 }
 
 struct runtime *
@@ -193,9 +222,12 @@ runtime_unref(struct runtime *runtime)
 		return;
 	for (size_t i = 0; runtime->pools && i < runtime->snapshot->pool_count; i++)
 		pool_unref(runtime->pools[i]);
+	for (size_t i = 0; runtime->limits && i < runtime->snapshot->listener_count; i++)
+		limits_unref(runtime->limits[i]);
 	for (size_t i = 0; i < runtime->binding_count; i++)
 		free(runtime->bindings[i].fds);
 	free(runtime->pools);
+	free(runtime->limits);
 	free(runtime->bindings);
 	snapshot_unref(runtime->snapshot);
 	free(runtime);

@@ -1,7 +1,7 @@
 /*
- * What is served: a snapshot, its living pools, and the listening sockets. Made by the main thread
- * in two steps, so that a reload that can't be carried out changes nothing; immutable from the
- * commit on. The workers' views refer to it.
+ * What is served: a snapshot, its living pools and limits, and the listening sockets. Made by the
+ * main thread in two steps, so that a reload that can't be carried out changes nothing; immutable
+ * from the commit on. The workers' views refer to it.
  *
  * Sockets are kept by address from one runtime to the next: closing a listening socket resets the
  * connections in its accept queue.
@@ -11,6 +11,7 @@
 
 #include "acl/report.h"
 #include "conf/snapshot.h"
+#include "lb/limits.h"
 #include "lb/pool_set.h"
 
 #include <stdbool.h>
@@ -25,7 +26,8 @@ struct binding {
 
 struct runtime {
 	struct snapshot *snapshot;
-	struct pool **pools; /* as in the snapshot */
+	struct pool **pools;    /* as in the snapshot */
+	struct limits **limits; /* of its listeners */
 	struct binding *bindings;
 	size_t binding_count;
 	unsigned workers;
@@ -41,7 +43,7 @@ struct runtime *runtime_prepare(const struct runtime *before, struct snapshot *s
 /* Gives up a prepared runtime: closes the sockets it made. */
 void runtime_drop(struct runtime *runtime);
 
-/* Puts the pools into effect. Can't fail. */
+/* Puts the pools and the limits into effect. Can't fail. */
 void runtime_commit(struct runtime *runtime, struct pool_set *set);
 
 struct runtime *runtime_ref(struct runtime *runtime);

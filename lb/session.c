@@ -13,6 +13,7 @@
 #include "lb/log.h"
 #include "lb/proxy_in.h"
 #include "lb/pump.h"
+#include "lb/view.h"
 #include "lb/wire/reply.h"
 #include "lb/worker.h"
 
@@ -177,6 +178,23 @@ give_room(struct session *session)
 	session->has_room = false;
 }
 
+/* A session counts among the listener's and its client's sessions, and among all. */
+static enum limit
+admit(struct session *session)
+{
+	struct limits *limits = view_limits(session->view, session->listener);
+	enum limit limit =
+		limits_admit(limits, &session->source.addr, clock_ms(), &session->admission);
+	if (limit != LIMIT_NONE)
+		return limit;
+	if (!session->has_room)
+		session->has_room = worker_take_room(session->worker);
+	if (session->has_room)
+		return LIMIT_NONE;
+	limits_withdraw(&session->admission);
+	return LIMIT_MAX_SESSIONS;
+}
+
 void
 session_screen(struct session *session)
 {
@@ -187,12 +205,13 @@ session_screen(struct session *session)
 		deny(session, &verdict);
 		return;
 	}
-	if (!session->has_room && !session->hurried)
-		session->has_room = worker_take_room(session->worker);
-	if (session->has_room)
+	enum limit limit = session->hurried ? LIMIT_RESOURCES : admit(session);
+	if (limit == LIMIT_NONE) {
 		gate_enter(session);
-	else
-		session_refuse(session, RESULT_LIMITED, REPLY_FULL);
+		return;
+	}
+	give_room(session);
+	session_limit(session, limit);
 }
 
 static void
@@ -259,7 +278,7 @@ session_turn_away(struct worker *worker, struct view *view, const struct listene
 		return;
 	session->hurried = true;
 	if (proxy_in_is_due(session))
-		session_refuse(session, RESULT_LIMITED, REPLY_FULL);
+		session_limit(session, LIMIT_RESOURCES);
 	else
 		session_screen(session);
 }
@@ -293,14 +312,23 @@ session_refuse(struct session *session, enum session_result result, enum reply r
 	session_decide(session, result, END_BALANCER);
 	if (session->gate)
 		gate_abandon(session);
-	size_t len = reply_format(
-		text, reply, worker_hostname(session->worker), session_id_format(session, id));
+	size_t len = reply_format(text, reply, worker_hostname(session->worker),
+		&session->source.addr, session_id_format(session, id));
 	if (conn_send_whole(&session->client, text, len) < 0) {
 		session_close(session);
 		return;
 	}
 	session->bytes_out += len;
 	linger_start(session);
+}
+
+void
+session_limit(struct session *session, enum limit limit)
+{
+	struct limits *limits = view_limits(session->view, session->listener);
+	struct rate_conf rate = limits_rate(limits, limit);
+	denials_limit(worker_denials(session->worker), session, limit, &rate);
+	session_refuse(session, RESULT_LIMITED, limit_reply(limit));
 }
 
 static void
@@ -355,6 +383,7 @@ session_close(struct session *session)
 		gate_abandon(session);
 	proxy_in_abandon(session);
 	give_room(session);
+	limits_leave(&session->admission);
 	if (session->lingers)
 		worker_give_linger(session->worker);
 	if (session->result != RESULT_DENIED)

@@ -16,6 +16,7 @@
 #include "acl/addr.h"
 #include "conf/snapshot.h"
 #include "lb/io/conn.h"
+#include "lb/limits.h"
 #include "lb/pool.h"
 #include "lb/tracker.h"
 #include "lb/wire/reply.h"
@@ -68,10 +69,11 @@ struct session {
 	enum phase phase;
 	bool hurried;  /* its descriptor is wanted back: to be turned away, without lingering */
 	bool has_room; /* counts among max_sessions: not those turned away */
-	bool lingers;  /* counted as such by the worker */
-	bool greeted;  /* a backend has, and the tracker reads along */
-	bool rests;    /* the latest that a backend answered was a whole message */
-	bool decided;  /* result and end stand */
+	struct admission admission; /* likewise, among the listener's and its client's */
+	bool lingers;               /* counted as such by the worker */
+	bool greeted;               /* a backend has, and the tracker reads along */
+	bool rests;                 /* the latest that a backend answered was a whole message */
+	bool decided;               /* result and end stand */
 	enum session_result result;
 	enum session_end end;
 	struct conn client;
@@ -90,8 +92,8 @@ struct session {
 	uint64_t id;
 	uint64_t began_ms;
 	uint64_t touched_ms; /* when the pump last moved a byte */
-	uint64_t bytes_in;  /* from the client */
-	uint64_t bytes_out; /* for the client, taken from the backend or our own */
+	uint64_t bytes_in;   /* from the client */
+	uint64_t bytes_out;  /* for the client, taken from the backend or our own */
 	unsigned attempts;
 	unsigned queue_ms;
 	uint64_t connect_ms;  /* of the attempt that succeeded; LOG_NONE before */
@@ -149,6 +151,9 @@ void session_decide(struct session *session, enum session_result result, enum se
 /* Decides, gives the client a reply of ours and leaves, with the client still read until it has
  * gone, so that it gets the reply even if it has sent data. */
 void session_refuse(struct session *session, enum session_result result, enum reply reply);
+
+/* Refuses it because of this limit, and tells: the one place where it is known which. */
+void session_limit(struct session *session, enum limit limit);
 
 /* Closes both sides now, writes the log line, and hands the memory back to the worker. */
 void session_close(struct session *session);

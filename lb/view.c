@@ -90,6 +90,12 @@ view_pool(const struct view *view, const struct pool_conf *conf)
 	return view->runtime->pools[conf - view->runtime->snapshot->pools];
 }
 
+struct limits *
+view_limits(const struct view *view, const struct listener_conf *conf)
+{
+	return view->runtime->limits[conf - view->runtime->snapshot->listeners];
+}
+
 const struct listener_conf *
 view_find_listener(const struct view *view, const char *name)
 {

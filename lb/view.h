@@ -21,6 +21,7 @@ void view_unref(struct view *view);
 const struct listener_conf *view_find_listener(const struct view *view, const char *name);
 
 struct pool *view_pool(const struct view *view, const struct pool_conf *conf);
+struct limits *view_limits(const struct view *view, const struct listener_conf *conf);
 
 /* Accepts connections from now on. */
 void view_start(struct view *view);

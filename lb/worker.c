@@ -4,7 +4,6 @@
  */
 #include "lb/worker.h"
 
-#include "lb/denials.h"
 #include "lb/leave.h"
 #include "lb/session.h"
 #include "lb/session_list.h"
@@ -31,7 +30,7 @@ struct worker {
 	unsigned lingering;
 	int reserve_fd; /* -1 = not held */
 	bool stopping;
-	bool late; /* and past its time */
+	bool late;                    /* and past its time */
 	struct session *first, *last; /* running, oldest first */
 	struct session *dead;
 

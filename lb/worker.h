@@ -5,12 +5,12 @@
 #ifndef LB_WORKER_H
 #define LB_WORKER_H
 
+#include "lb/denials.h"
 #include "lb/io/conn.h"
 
 #include <ev.h>
 #include <stdint.h>
 
-struct denials;
 struct denied;
 struct session;
 struct session_list;
@@ -23,7 +23,7 @@ struct worker_shared {
 	uint64_t max_sessions;  /* over all workers; atomic */
 	unsigned max_lingering; /* clients, a worker */
 	uint64_t sessions;      /* that have room now; atomic */
-	uint64_t denials;       /* their quota (denials.h); atomic */
+	struct denial_quotas denials;
 	/* Called from a worker's thread when it has stopped and can be joined. */
 	void (*on_stopped)(void *context);
 	void *context;

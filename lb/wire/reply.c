@@ -3,6 +3,7 @@
  */
 #include "lb/wire/reply.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,23 +14,31 @@ enum {
 static const struct {
 	const char *code;
 	const char *text;
+	bool names_client;
 } replies[] = {
-	[REPLY_DENIED_421] = {"421 4.7.1", "access denied"},
-	[REPLY_DENIED_554] = {"554 5.7.1", "access denied"},
-	[REPLY_FULL] = {"421 4.3.2", "too many connections"},
-	[REPLY_NO_BACKEND] = {"421 4.3.2", "no relay available"},
-	[REPLY_CLOSING] = {"421 4.3.2", "closing for maintenance"},
-	[REPLY_IDLE] = {"421 4.4.2", "idle timeout"},
+	[REPLY_DENIED_421] = {"421 4.7.1", "access denied", false},
+	[REPLY_DENIED_554] = {"554 5.7.1", "access denied", false},
+	[REPLY_CONNECTIONS] = {"421 4.7.0", "too many connections from ", true},
+	[REPLY_MESSAGES] = {"421 4.7.0", "too many messages from ", true},
+	[REPLY_FULL] = {"421 4.3.2", "too many connections", false},
+	[REPLY_NO_BACKEND] = {"421 4.3.2", "no relay available", false},
+	[REPLY_CLOSING] = {"421 4.3.2", "closing for maintenance", false},
+	[REPLY_IDLE] = {"421 4.4.2", "idle timeout", false},
 };
 
 size_t
-reply_format(char buf[REPLY_MAX + 1], enum reply reply, const char *hostname, const char *id)
+reply_format(char buf[REPLY_MAX + 1], enum reply reply, const char *hostname,
+	const struct addr *client, const char *id)
 {
 	const char *code = replies[reply].code;
 	const char *text = replies[reply].text;
+	char ip[ADDR_TEXT_MAX] = "";
 	size_t id_len = strnlen(id, ID_MAX);
-	size_t room = REPLY_MAX - strlen(code) - strlen(text) - id_len - strlen("   ()\r\n");
-	int len = snprintf(buf, REPLY_MAX + 1, "%s %.*s %s (%.*s)\r\n", code, (int)room, hostname,
-		text, (int)id_len, id);
+	if (replies[reply].names_client)
+		addr_format(client, ip);
+	size_t room =
+		REPLY_MAX - strlen(code) - strlen(text) - strlen(ip) - id_len - strlen("   ()\r\n");
+	int len = snprintf(buf, REPLY_MAX + 1, "%s %.*s %s%s (%.*s)\r\n", code, (int)room, hostname,
+		text, ip, (int)id_len, id);
 	return (size_t)len;
 }

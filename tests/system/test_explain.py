@@ -37,6 +37,7 @@ listener smtp {
     pool = relays
     on_deny = %(on_deny)s
     accept_proxy = { 203.0.113.9 }
+    %(limits)s
 }
 listener submission { bind = { 192.0.2.1:587, 192.0.2.2:588 } acl = all pool = relays }
 """
@@ -50,7 +51,7 @@ def fixture_explain(tmp_path):
 
     def make(*arguments, **keys):
         conf = tmp_path / "smtplb.conf"
-        keys = {"proxy": "v2", "balance": "roundrobin", "on_deny": "421", **keys}
+        keys = {"proxy": "v2", "balance": "roundrobin", "on_deny": "421", "limits": "", **keys}
         conf.write_text(CONF % {"table": table, **keys})
         result = run("explain", "-c", conf, *arguments)
         assert result.stderr == ""
@@ -103,6 +104,18 @@ listener smtp: 203.0.113.66 is denied
   limits    none
   reply     421 4.7.1 lb.test access denied (SESSION-ID)
 """)
+
+
+@pytest.mark.parametrize("limits, line", [
+    ("sessions = 100", "100 sessions of all clients"),
+    ("sessions_per_client = 10", "10 sessions of 2001:db8::/64"),
+    ("connects_per_client = 60/1m", "60/1m connects of 2001:db8::/64"),
+    ("sessions = 100 sessions_per_client = 10 connects_per_client = 90/90s",
+     "100 sessions of all clients; 10 sessions, 90/90s connects of 2001:db8::/64"),
+])
+def test_limits(explain, limits, line):
+    _, text = explain("--listener", "smtp", "2001:db8::7", limits=f"limits {{ {limits} }}")
+    assert f"\n  limits    {line}\n" in text
 
 
 @pytest.mark.parametrize("on_deny, reply", [

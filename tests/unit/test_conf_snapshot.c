@@ -129,6 +129,10 @@ START_TEST(fills_in_the_defaults)
 	ck_assert_uint_eq(listener->bind_count, 1);
 	ck_assert_uint_eq(listener->binds[0].endpoint.port, 25);
 	ck_assert_uint_eq(listener->binds[0].line, 4);
+	ck_assert_uint_eq(listener->limits.sessions, 0);
+	ck_assert_uint_eq(listener->limits.sessions_per_client, 0);
+	ck_assert_uint_eq(listener->limits.connects_per_client.count, 0);
+	ck_assert_uint_eq(listener->limits.messages_per_client.count, 0);
 	snapshot_unref(snapshot);
 }
 END_TEST
@@ -188,7 +192,9 @@ START_TEST(takes_what_is_given)
 		"listener m { acl = b pool = q on_deny = drop idle_timeout = 2h\n"
 		"  bind = { [::]:25,\n 10.0.0.1:587 } }\n"
 		"listener n { acl = a pool = p on_deny = reset bind = 0.0.0.0:26\n"
-		"  accept_proxy = { 10.9.0.0/24, '2001:db8:9::9' } proxy_timeout = 2s }\n",
+		"  accept_proxy = { 10.9.0.0/24, '2001:db8:9::9' } proxy_timeout = 2s\n"
+		"  limits { sessions = 100 sessions_per_client = 10\n"
+		"    connects_per_client = 20/1m messages_per_client = '0/5m' } }\n",
 		0);
 	ck_assert_str_eq(snapshot->hostname, "[203.0.113.1]");
 	ck_assert_uint_eq(snapshot->workers, 256);
@@ -254,6 +260,11 @@ START_TEST(takes_what_is_given)
 	ck_assert_int_eq(listener->accept_proxy[1].addr.family, ADDR_V6);
 	ck_assert_uint_eq(listener->accept_proxy[1].len, 128);
 	ck_assert_uint_eq(listener->proxy_timeout_ms, 2000);
+	ck_assert_uint_eq(listener->limits.sessions, 100);
+	ck_assert_uint_eq(listener->limits.sessions_per_client, 10);
+	ck_assert_uint_eq(listener->limits.connects_per_client.count, 20);
+	ck_assert_uint_eq(listener->limits.connects_per_client.period_ms, 60000);
+	ck_assert_uint_eq(listener->limits.messages_per_client.count, 0);
 	snapshot_unref(snapshot);
 }
 END_TEST

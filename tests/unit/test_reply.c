@@ -13,6 +13,9 @@ static const struct {
 } rows[] = {
 	{REPLY_DENIED_421, "421 4.7.1 lb1.example.jp access denied (a1-2)\r\n"},
 	{REPLY_DENIED_554, "554 5.7.1 lb1.example.jp access denied (a1-2)\r\n"},
+	{REPLY_CONNECTIONS,
+		"421 4.7.0 lb1.example.jp too many connections from 203.0.113.7 (a1-2)\r\n"},
+	{REPLY_MESSAGES, "421 4.7.0 lb1.example.jp too many messages from 203.0.113.7 (a1-2)\r\n"},
 	{REPLY_FULL, "421 4.3.2 lb1.example.jp too many connections (a1-2)\r\n"},
 	{REPLY_NO_BACKEND, "421 4.3.2 lb1.example.jp no relay available (a1-2)\r\n"},
 };
@@ -20,7 +23,9 @@ static const struct {
 START_TEST(text)
 {
 	char buf[REPLY_MAX + 1];
-	size_t len = reply_format(buf, rows[_i].reply, "lb1.example.jp", "a1-2");
+	struct addr client;
+	ck_assert_int_eq(addr_parse(&client, "203.0.113.7"), 0);
+	size_t len = reply_format(buf, rows[_i].reply, "lb1.example.jp", &client, "a1-2");
 	ck_assert_str_eq(buf, rows[_i].text);
 	ck_assert_uint_eq(len, strlen(rows[_i].text));
 }
@@ -30,6 +35,9 @@ END_TEST
 START_TEST(lengths)
 {
 	static char hostname[1024], id[1024];
+	const char *longest = "2001:db8:1111:2222:3333:4444:5555:6666";
+	struct addr client;
+	ck_assert_int_eq(addr_parse(&client, longest), 0);
 	for (size_t host_len = 0; host_len < sizeof(hostname); host_len++) {
 		for (size_t id_len = 0; id_len <= 100; id_len += 20) {
 			memset(hostname, 'h', host_len);
@@ -37,9 +45,10 @@ START_TEST(lengths)
 			memset(id, 'i', id_len);
 			id[id_len] = '\0';
 			char buf[REPLY_MAX + 1];
-			size_t len = reply_format(buf, rows[_i].reply, hostname, id);
+			size_t len = reply_format(buf, rows[_i].reply, hostname, &client, id);
 			ck_assert_uint_eq(len, strlen(buf));
 			ck_assert_uint_le(len, REPLY_MAX);
+			ck_assert(!strstr(rows[_i].text, "203.") || strstr(buf, longest));
 			ck_assert_str_eq(buf + len - 3, ")\r\n");
 			ck_assert_ptr_eq(strchr(buf, '\n'), buf + len - 1);
 			size_t kept = strspn(buf + strlen("421 4.7.1 "), "h");
