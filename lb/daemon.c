@@ -353,7 +353,7 @@ make_parts(struct daemon *daemon)
 	ev_async_start(daemon->loop, &daemon->worker_stopped);
 	ev_init(&daemon->drain_timer, on_drain_timeout);
 	daemon->drain_timer.data = daemon;
-	daemon->serving.pools = pool_set_new(on_pool_usable, daemon);
+	daemon->serving.pools = pool_set_new(snapshot->workers, on_pool_usable, daemon);
 	daemon->serving.health = health_new(daemon->loop, &health_events, daemon);
 	daemon->loader = loader_new(daemon->loop, daemon->file, on_loaded, daemon);
 	daemon->serving.watcher = watcher_new(daemon->loop, on_changed, daemon);

@@ -169,7 +169,7 @@ gate_enter(struct session *session)
 {
 	struct gate *gate = calloc(1, sizeof(*gate));
 	if (!gate) {
-		session_refuse(session, RESULT_LIMITED, REPLY_FULL);
+		session_limit(session, DENIAL_SESSIONS);
 		return;
 	}
 	gate->conf = session->listener->pool;

@@ -56,10 +56,7 @@ renew_view(struct session *session)
 		view ? view_find_listener(view, session->listener->name) : NULL;
 	if (!listener || view == session->view)
 		return 0;
-	view_ref(view);
-	view_unref(session->view);
-	session->view = view;
-	session->listener = listener;
+	session_change_view(session, view, listener);
 	return proxy_in_is_due(session) ? 0 : -1;
 }
 
@@ -153,7 +150,7 @@ proxy_in_enter(struct session *session)
 	session->has_room = worker_take_room(session->worker);
 	session->header = malloc(sizeof(*session->header));
 	if (!session->has_room || !session->header) {
-		session_refuse(session, RESULT_LIMITED, REPLY_FULL);
+		session_limit(session, DENIAL_SESSIONS);
 		return;
 	}
 	proxy_reader_init(session->header);

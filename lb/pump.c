@@ -111,7 +111,7 @@ static void
 client_received(struct conn *conn, struct chunk *chunk)
 {
 	struct session *session = session_of_client(conn);
-	session->bytes_in += chunk->len;
+	session_count_in(session, chunk->len);
 	pass_on(session, conn, &session->backend, chunk);
 }
 
@@ -145,7 +145,7 @@ static void
 backend_received(struct conn *conn, struct chunk *chunk)
 {
 	struct session *session = session_of_backend(conn);
-	session->bytes_out += chunk->len;
+	session_count_out(session, chunk->len);
 	pass_on(session, conn, &session->client, chunk);
 }
 
@@ -185,7 +185,7 @@ pump_start(struct session *session, struct chunk *greeting)
 	bool flushed = true;
 	while (greeting) {
 		struct chunk *next = greeting->next;
-		session->bytes_out += greeting->len;
+		session_count_out(session, greeting->len);
 		flushed = conn_send(&session->client, greeting);
 		greeting = next;
 	}

@@ -23,9 +23,12 @@ struct binding {
 	bool inherited; /* from the runtime before */
 };
 
+struct tally;
+
 struct runtime {
 	struct snapshot *snapshot;
-	struct pool **pools; /* as in the snapshot */
+	struct pool **pools;    /* as in the snapshot */
+	struct tally **tallies; /* of listener_counts (metrics.h), as the snapshot's listeners */
 	struct binding *bindings;
 	size_t binding_count;
 	unsigned workers;

@@ -12,6 +12,7 @@
 #include "lb/log.h"
 #include "lb/proxy_in.h"
 #include "lb/pump.h"
+#include "lb/view.h"
 #include "lb/wire/reply.h"
 #include "lb/worker.h"
 
@@ -34,24 +35,6 @@ static const char *const phase_names[] = {
 	[PHASE_PUMP] = "pump",
 	[PHASE_FLUSH] = "flush",
 	[PHASE_CLOSED] = "closed",
-};
-
-static const char *const result_names[] = {
-	[RESULT_OK] = "ok",
-	[RESULT_DENIED] = "denied",
-	[RESULT_LIMITED] = "limited",
-	[RESULT_NO_BACKEND] = "no_backend",
-	[RESULT_CLIENT_LOST] = "client_lost",
-	[RESULT_BACKEND_LOST] = "backend_lost",
-	[RESULT_IDLE] = "idle",
-	[RESULT_DRAINED] = "drained",
-	[RESULT_ERROR] = "error",
-};
-
-static const char *const end_names[] = {
-	[END_CLIENT] = "client",
-	[END_BACKEND] = "backend",
-	[END_BALANCER] = "balancer",
 };
 
 const char *
@@ -123,6 +106,13 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int ready)
 
 /* Beginning. */
 
+/* One session more, or less. */
+static void
+count_active(struct session *session, int change)
+{
+	tally_add(&session->counts->active, (uint64_t)change);
+}
+
 static void
 client_left(struct conn *conn)
 {
@@ -139,6 +129,8 @@ static void
 deny(struct session *session, const struct verdict *verdict)
 {
 	denials_add(worker_denials(session->worker), session, verdict);
+	count_active(session, -1);
+	tally_add(&session->counts->denied[DENIAL_ACL], 1);
 	switch (session->listener->on_deny) {
 	case ON_DENY_421:
 		session_refuse(session, RESULT_DENIED, REPLY_DENIED_421);
@@ -182,7 +174,7 @@ session_screen(struct session *session)
 	if (session->has_room)
 		gate_enter(session);
 	else
-		session_refuse(session, RESULT_LIMITED, REPLY_FULL);
+		session_limit(session, DENIAL_SESSIONS);
 }
 
 static void
@@ -213,6 +205,7 @@ session_new(struct worker *worker, struct view *view, const struct listener_conf
 	session->worker = worker;
 	session->view = view;
 	session->listener = listener;
+	session->counts = view_counts(view, listener);
 	session->source = *source;
 	endpoint_from_sockaddr(&session->destination, (struct sockaddr *)&sa);
 	session->listener_port = session->destination.port;
@@ -224,6 +217,7 @@ session_new(struct worker *worker, struct view *view, const struct listener_conf
 	conn_init(&session->backend, worker_io(worker), &attempt_events);
 	conn_open(&session->client, fd);
 	session->id = worker_add(worker, session);
+	count_active(session, 1);
 	return session;
 }
 
@@ -249,7 +243,7 @@ session_turn_away(struct worker *worker, struct view *view, const struct listene
 		return;
 	session->hurried = true;
 	if (proxy_in_is_due(session))
-		session_refuse(session, RESULT_LIMITED, REPLY_FULL);
+		session_limit(session, DENIAL_SESSIONS);
 	else
 		session_screen(session);
 }
@@ -259,6 +253,25 @@ session_look_again(struct session *session)
 {
 	if (session->phase == PHASE_QUEUE || session->phase == PHASE_PAUSE)
 		gate_look_again(session);
+}
+
+void
+session_change_view(
+	struct session *session, struct view *view, const struct listener_conf *listener)
+{
+	count_active(session, -1);
+	view_ref(view);
+	view_unref(session->view);
+	session->view = view;
+	session->listener = listener;
+	session->counts = view_counts(view, listener);
+	count_active(session, 1);
+}
+
+struct backend_counts *
+session_backend_counts(const struct session *session)
+{
+	return tally_block(session->relay->tally, worker_index(session->worker));
 }
 
 /* Ending. */
@@ -289,8 +302,17 @@ session_refuse(struct session *session, enum session_result result, enum reply r
 		session_close(session);
 		return;
 	}
-	session->bytes_out += len;
+	/* A denied client counts as such, and its bytes do not. */
+	if (result != RESULT_DENIED)
+		session_count_out(session, len);
 	linger_start(session);
+}
+
+void
+session_limit(struct session *session, enum denial why)
+{
+	tally_add(&session->counts->denied[why], 1);
+	session_refuse(session, RESULT_LIMITED, REPLY_FULL);
 }
 
 static void
@@ -308,8 +330,8 @@ log_session(const struct session *session)
 	log_endpoint(&line, "backend_addr",
 		served ? &session->relay_endpoint : &(struct endpoint){.port = 0});
 	log_number(&line, "attempts", session->attempts);
-	log_text(&line, "result", result_names[session->result]);
-	log_text(&line, "end", end_names[session->end]);
+	log_text(&line, "result", session_result_names[session->result]);
+	log_text(&line, "end", session_end_names[session->end]);
 	log_number(&line, "queue_ms", session->queue_ms);
 	log_number(&line, "connect_ms", session->connect_ms);
 	log_number(&line, "greeting_ms", session->greeting_ms);
@@ -325,6 +347,17 @@ log_session(const struct session *session)
 	log_end(&line);
 }
 
+/* A denied client has a line of its own already, and was counted with it. */
+static void
+tell_end(struct session *session)
+{
+	if (session->result == RESULT_DENIED)
+		return;
+	log_session(session);
+	tally_add(&session->counts->sessions[session->result], 1);
+	count_active(session, -1);
+}
+
 void
 session_close(struct session *session)
 {
@@ -335,8 +368,7 @@ session_close(struct session *session)
 	give_room(session);
 	if (session->lingers)
 		worker_give_linger(session->worker);
-	if (session->result != RESULT_DENIED)
-		log_session(session);
+	tell_end(session);
 	conn_close(&session->client);
 	conn_close(&session->backend);
 	if (session->relay)

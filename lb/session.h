@@ -16,7 +16,10 @@
 #include "acl/addr.h"
 #include "conf/snapshot.h"
 #include "lb/io/conn.h"
+#include "lb/metrics.h"
+#include "lb/outcome.h"
 #include "lb/pool.h"
+#include "lb/tally.h"
 #include "lb/wire/reply.h"
 
 #include <ev.h>
@@ -41,29 +44,12 @@ enum phase {
 	PHASE_CLOSED,
 };
 
-enum session_result {
-	RESULT_OK,
-	RESULT_DENIED,
-	RESULT_LIMITED,
-	RESULT_NO_BACKEND,
-	RESULT_CLIENT_LOST,
-	RESULT_BACKEND_LOST,
-	RESULT_IDLE,
-	RESULT_DRAINED,
-	RESULT_ERROR,
-};
-
-enum session_end {
-	END_CLIENT,
-	END_BACKEND,
-	END_BALANCER,
-};
-
 struct session {
 	struct worker *worker;
 	struct view *view; /* the configuration it began under */
 	const struct listener_conf *listener;
-	struct session *next, *prev; /* among the worker's sessions */
+	struct listener_counts *counts; /* what its worker counts of the listener */
+	struct session *next, *prev;    /* among the worker's sessions */
 	enum phase phase;
 	bool hurried;  /* its descriptor is wanted back: to be turned away, without lingering */
 	bool has_room; /* counts among max_sessions: not those turned away */
@@ -106,6 +92,24 @@ session_of_backend(struct conn *backend)
 	return (struct session *)((char *)backend - offsetof(struct session, backend));
 }
 
+/* Bytes from the client, and for it. */
+static inline void
+session_count_in(struct session *session, size_t len)
+{
+	session->bytes_in += len;
+	tally_add(&session->counts->bytes[DIRECTION_IN], len);
+}
+
+static inline void
+session_count_out(struct session *session, size_t len)
+{
+	session->bytes_out += len;
+	tally_add(&session->counts->bytes[DIRECTION_OUT], len);
+}
+
+/* What its worker counts of the backend that is used, or tried. */
+struct backend_counts *session_backend_counts(const struct session *session);
+
 enum {
 	SESSION_ID_MAX = 17, /* 16 hexadecimal digits */
 };
@@ -135,6 +139,13 @@ void session_look_again(struct session *session);
 /* Says why the session ends. The first reason stands, but for an end that was taken for orderly
  * until bytes for the backend had to be dropped: RESULT_OK gives way to RESULT_BACKEND_LOST. */
 void session_decide(struct session *session, enum session_result result, enum session_end end);
+
+/* Refuses the client for want of room, by a limit of that kind. */
+void session_limit(struct session *session, enum denial why);
+
+/* Goes on under another view, and its listener of the same name. */
+void session_change_view(
+	struct session *session, struct view *view, const struct listener_conf *listener);
 
 /* Decides, gives the client a reply of ours and leaves, with the client still read until it has
  * gone, so that it gets the reply even if it has sent data. */
