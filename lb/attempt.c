@@ -8,6 +8,7 @@
 #include "lb/gate.h"
 #include "lb/log.h"
 #include "lb/session.h"
+#include "lb/session_counts.h"
 #include "lb/wire/proxy.h"
 #include "lb/worker.h"
 
@@ -108,6 +109,7 @@ fail(struct session *session, struct attempt *attempt, enum cause cause, const c
 {
 	char id[SESSION_ID_MAX];
 	struct log_line line;
+	tally_add(&session_counts_backend(session)->failures[cause], 1);
 	log_begin(&line, LOG_LEVEL_WARNING, "attempt");
 	log_text(&line, "id", session_id_format(session, id));
 	log_text(&line, "pool", session->listener->pool->name);
@@ -116,7 +118,6 @@ fail(struct session *session, struct attempt *attempt, enum cause cause, const c
 	log_text(&line, "reply", reply);
 	log_text(&line, "detail", detail);
 	log_end(&line);
-	tally_add(&session_backend_counts(session)->failures[cause], 1);
 	end_attempt(session, attempt, outcome_of(attempt, cause), cause_names[cause]);
 }
 
@@ -192,7 +193,7 @@ static void
 succeed(struct session *session, struct attempt *attempt)
 {
 	struct chunk *held = attempt->held;
-	struct backend_counts *counts = session_backend_counts(session);
+	struct backend_counts *counts = session_counts_backend(session);
 	uint64_t greeting_us = clock_us() - attempt->began_us - attempt->connect_us;
 	tally_add(&counts->sessions, 1);
 	durations_add(&counts->greeting, greeting_us);
@@ -214,7 +215,7 @@ on_connected(struct conn *conn, int error)
 		return;
 	}
 	attempt->connect_us = clock_us() - attempt->began_us;
-	durations_add(&session_backend_counts(session)->connect, attempt->connect_us);
+	durations_add(&session_counts_backend(session)->connect, attempt->connect_us);
 	session_set_phase(session, PHASE_GREETING);
 	if (send_header(session) < 0) {
 		fail_later_by_errno(session, errno);
@@ -245,7 +246,7 @@ on_received(struct conn *conn, struct chunk *chunk)
 		return;
 	if (taken > 0)
 		backend_counts_reply(
-			session_backend_counts(session), VERB_GREETING, attempt->greeting.code);
+			session_counts_backend(session), VERB_GREETING, attempt->greeting.code);
 	if (taken > 0 && attempt->greeting.code == 220)
 		succeed(session, attempt);
 	else

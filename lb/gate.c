@@ -169,7 +169,7 @@ gate_enter(struct session *session)
 {
 	struct gate *gate = calloc(1, sizeof(*gate));
 	if (!gate) {
-		session_limit(session, DENIAL_SESSIONS);
+		session_refuse_full(session);
 		return;
 	}
 	gate->conf = session->listener->pool;

@@ -7,6 +7,7 @@
 #include "lb/clock.h"
 #include "lb/log.h"
 #include "lb/session.h"
+#include "lb/session_counts.h"
 #include "lb/view.h"
 #include "lb/wire/proxy_reader.h"
 #include "lb/worker.h"
@@ -56,7 +57,12 @@ renew_view(struct session *session)
 		view ? view_find_listener(view, session->listener->name) : NULL;
 	if (!listener || view == session->view)
 		return 0;
-	session_change_view(session, view, listener);
+	session_counts_leave(session);
+	view_ref(view);
+	view_unref(session->view);
+	session->view = view;
+	session->listener = listener;
+	session_counts_enter(session);
 	return proxy_in_is_due(session) ? 0 : -1;
 }
 
@@ -150,7 +156,7 @@ proxy_in_enter(struct session *session)
 	session->has_room = worker_take_room(session->worker);
 	session->header = malloc(sizeof(*session->header));
 	if (!session->has_room || !session->header) {
-		session_limit(session, DENIAL_SESSIONS);
+		session_refuse_full(session);
 		return;
 	}
 	proxy_reader_init(session->header);

@@ -12,7 +12,7 @@
 #include "lb/log.h"
 #include "lb/proxy_in.h"
 #include "lb/pump.h"
-#include "lb/view.h"
+#include "lb/session_counts.h"
 #include "lb/wire/reply.h"
 #include "lb/worker.h"
 
@@ -106,13 +106,6 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int ready)
 
 /* Beginning. */
 
-/* One session more, or less. */
-static void
-count_active(struct session *session, int change)
-{
-	tally_add(&session->counts->active, (uint64_t)change);
-}
-
 static void
 client_left(struct conn *conn)
 {
@@ -128,9 +121,8 @@ static const struct conn_events waiting_client_events = {
 static void
 deny(struct session *session, const struct verdict *verdict)
 {
+	session_counts_denied(session, DENIAL_ACL);
 	denials_add(worker_denials(session->worker), session, verdict);
-	count_active(session, -1);
-	tally_add(&session->counts->denied[DENIAL_ACL], 1);
 	switch (session->listener->on_deny) {
 	case ON_DENY_421:
 		session_refuse(session, RESULT_DENIED, REPLY_DENIED_421);
@@ -174,7 +166,7 @@ session_screen(struct session *session)
 	if (session->has_room)
 		gate_enter(session);
 	else
-		session_limit(session, DENIAL_SESSIONS);
+		session_refuse_full(session);
 }
 
 static void
@@ -205,7 +197,6 @@ session_new(struct worker *worker, struct view *view, const struct listener_conf
 	session->worker = worker;
 	session->view = view;
 	session->listener = listener;
-	session->counts = view_counts(view, listener);
 	session->source = *source;
 	endpoint_from_sockaddr(&session->destination, (struct sockaddr *)&sa);
 	session->listener_port = session->destination.port;
@@ -217,7 +208,7 @@ session_new(struct worker *worker, struct view *view, const struct listener_conf
 	conn_init(&session->backend, worker_io(worker), &attempt_events);
 	conn_open(&session->client, fd);
 	session->id = worker_add(worker, session);
-	count_active(session, 1);
+	session_counts_enter(session);
 	return session;
 }
 
@@ -243,7 +234,7 @@ session_turn_away(struct worker *worker, struct view *view, const struct listene
 		return;
 	session->hurried = true;
 	if (proxy_in_is_due(session))
-		session_limit(session, DENIAL_SESSIONS);
+		session_refuse_full(session);
 	else
 		session_screen(session);
 }
@@ -253,25 +244,6 @@ session_look_again(struct session *session)
 {
 	if (session->phase == PHASE_QUEUE || session->phase == PHASE_PAUSE)
 		gate_look_again(session);
-}
-
-void
-session_change_view(
-	struct session *session, struct view *view, const struct listener_conf *listener)
-{
-	count_active(session, -1);
-	view_ref(view);
-	view_unref(session->view);
-	session->view = view;
-	session->listener = listener;
-	session->counts = view_counts(view, listener);
-	count_active(session, 1);
-}
-
-struct backend_counts *
-session_backend_counts(const struct session *session)
-{
-	return tally_block(session->relay->tally, worker_index(session->worker));
 }
 
 /* Ending. */
@@ -304,14 +276,14 @@ session_refuse(struct session *session, enum session_result result, enum reply r
 	}
 	/* A denied client counts as such, and its bytes do not. */
 	if (result != RESULT_DENIED)
-		session_count_out(session, len);
+		session_counts_out(session, len);
 	linger_start(session);
 }
 
 void
-session_limit(struct session *session, enum denial why)
+session_refuse_full(struct session *session)
 {
-	tally_add(&session->counts->denied[why], 1);
+	session_counts_denied(session, DENIAL_SESSIONS);
 	session_refuse(session, RESULT_LIMITED, REPLY_FULL);
 }
 
@@ -347,17 +319,6 @@ log_session(const struct session *session)
 	log_end(&line);
 }
 
-/* A denied client has a line of its own already, and was counted with it. */
-static void
-tell_end(struct session *session)
-{
-	if (session->result == RESULT_DENIED)
-		return;
-	log_session(session);
-	tally_add(&session->counts->sessions[session->result], 1);
-	count_active(session, -1);
-}
-
 void
 session_close(struct session *session)
 {
@@ -368,7 +329,11 @@ session_close(struct session *session)
 	give_room(session);
 	if (session->lingers)
 		worker_give_linger(session->worker);
-	tell_end(session);
+	/* A denied client has a line of its own already, and was counted with it. */
+	if (session->result != RESULT_DENIED) {
+		session_counts_end(session);
+		log_session(session);
+	}
 	conn_close(&session->client);
 	conn_close(&session->backend);
 	if (session->relay)

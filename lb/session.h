@@ -16,10 +16,8 @@
 #include "acl/addr.h"
 #include "conf/snapshot.h"
 #include "lb/io/conn.h"
-#include "lb/metrics.h"
 #include "lb/outcome.h"
 #include "lb/pool.h"
-#include "lb/tally.h"
 #include "lb/wire/reply.h"
 
 #include <ev.h>
@@ -28,6 +26,7 @@
 #include <stdint.h>
 
 struct gate;
+struct listener_counts;
 struct proxy_reader;
 struct view;
 struct worker;
@@ -92,24 +91,6 @@ session_of_backend(struct conn *backend)
 	return (struct session *)((char *)backend - offsetof(struct session, backend));
 }
 
-/* Bytes from the client, and for it. */
-static inline void
-session_count_in(struct session *session, size_t len)
-{
-	session->bytes_in += len;
-	tally_add(&session->counts->bytes[DIRECTION_IN], len);
-}
-
-static inline void
-session_count_out(struct session *session, size_t len)
-{
-	session->bytes_out += len;
-	tally_add(&session->counts->bytes[DIRECTION_OUT], len);
-}
-
-/* What its worker counts of the backend that is used, or tried. */
-struct backend_counts *session_backend_counts(const struct session *session);
-
 enum {
 	SESSION_ID_MAX = 17, /* 16 hexadecimal digits */
 };
@@ -140,16 +121,12 @@ void session_look_again(struct session *session);
  * until bytes for the backend had to be dropped: RESULT_OK gives way to RESULT_BACKEND_LOST. */
 void session_decide(struct session *session, enum session_result result, enum session_end end);
 
-/* Refuses the client for want of room, by a limit of that kind. */
-void session_limit(struct session *session, enum denial why);
-
-/* Goes on under another view, and its listener of the same name. */
-void session_change_view(
-	struct session *session, struct view *view, const struct listener_conf *listener);
-
 /* Decides, gives the client a reply of ours and leaves, with the client still read until it has
  * gone, so that it gets the reply even if it has sent data. */
 void session_refuse(struct session *session, enum session_result result, enum reply reply);
+
+/* Refuses for want of room. */
+void session_refuse_full(struct session *session);
 
 /* Closes both sides now, writes the log line, and hands the memory back to the worker. */
 void session_close(struct session *session);
