@@ -10,7 +10,7 @@
 
 enum {
 	DESCRIPTORS_KEPT = 64, /* for ourselves, or half of them where there are few: */
-	BASE_NEED = 16,        /* the standard ones, the main thread's loop, files being loaded, */
+	BASE_NEED = 18,        /* the standard ones, the main thread's loop and files, */
 	WORKER_NEED = 3,       /* a worker's loop and its reserve, sockets and probes */
 	DESCRIPTORS_A_SESSION = 2,
 	LINGER_SHARE = 8, /* an eighth of the descriptors at most, */

@@ -35,20 +35,22 @@ figures_take(struct figures *figures, const struct serving *serving, const struc
 		.listeners = calloc(snapshot->listener_count, sizeof(*figures->listeners)),
 		.pools = calloc(snapshot->pool_count, sizeof(*figures->pools)),
 	};
-	if (!figures->listeners || !figures->pools)
-		goto fail;
+	if (!figures->listeners || !figures->pools) {
+		free(figures->listeners);
+		free(figures->pools);
+		return -1;
+	}
 	for (size_t i = 0; i < snapshot->listener_count; i++)
 		tally_sum(runtime->tallies[i], &figures->listeners[i]);
 	for (; figures->pool_count < snapshot->pool_count; figures->pool_count++) {
 		size_t i = figures->pool_count;
-		if (take_pool(&figures->pools[i], runtime->pools[i], snapshot->pools[i].name) < 0)
-			goto fail;
+		if (take_pool(&figures->pools[i], runtime->pools[i], snapshot->pools[i].name) < 0) {
+			figures_fini(figures);
+			return -1;
+		}
 	}
 	process_look(process, &figures->process);
 	return 0;
-fail:
-	figures_fini(figures);
-	return -1;
 }
 
 void

@@ -9,7 +9,7 @@ from metrics import peers
 from peers import DEADLINE, eventually, free_port
 
 CONFIG = """
-global: {{ scrape_interval: 100ms, scrape_timeout: 100ms, evaluation_interval: 100ms }}
+global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }}
 rule_files: [ {rules} ]
 scrape_configs:
   - job_name: smtplb
