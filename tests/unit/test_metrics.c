@@ -166,7 +166,8 @@ START_TEST(several_that_are_gone)
 	fixture.conf.backends = &fixture.backends[2];
 	fixture.conf.backend_count = 1;
 	apply(&fixture);
-	configure(&fixture, 3, NULL);
+	fixture.conf.backends = fixture.backends;
+	fixture.conf.backend_count = 3;
 	ck_assert_int_eq(addr_parse(&fixture.backends[0].address, "192.0.2.77"), 0);
 	ck_assert_int_eq(addr_parse(&fixture.backends[1].address, "192.0.2.78"), 0);
 	apply(&fixture);
