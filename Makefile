@@ -96,7 +96,7 @@ $(B)/obj/%.o: %.c Makefile
 
 -include $(patsubst %.o,%.d,$(call OBJ,$(SOURCES)))
 
-# What must be installed, by what it is needed for. Postfix, Exim, nginx and the like are not here:
+# What must be installed, by what it is needed for. Postfix, Exim, nginx, Prometheus are not here:
 # tests/peers unpacks them below build/ and installs nothing.
 DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev libmicrohttpd-dev libjansson-dev \
 	python3
@@ -187,6 +187,8 @@ install: $(B)/smtplb ## into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 755 $(B)/smtplb $(DESTDIR)$(PREFIX)/sbin/smtplb
 	install -D -m 644 conf/minimal.conf $(DESTDIR)$(PREFIX)/share/doc/smtplb/minimal.conf
 	install -D -m 644 conf/full.conf $(DESTDIR)$(PREFIX)/share/doc/smtplb/full.conf
+	install -D -m 644 conf/monitoring/alerts.yml $(DESTDIR)$(PREFIX)/share/doc/smtplb/monitoring/alerts.yml
+	install -D -m 644 conf/monitoring/dashboard.json $(DESTDIR)$(PREFIX)/share/doc/smtplb/monitoring/dashboard.json
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/smtplb/LICENSE
 
 clean: ## remove what was built

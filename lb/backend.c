@@ -5,6 +5,7 @@
 
 #include "lb/balance_source.h"
 #include "lb/clock.h"
+#include "lb/tally.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ admin_state_parse(enum admin_state *state, const char *name)
 }
 
 struct backend *
-backend_new(struct pool *pool, const struct backend_conf *conf)
+backend_new(struct pool *pool, const struct backend_conf *conf, struct tally *tally)
 {
 	struct backend *backend = calloc(1, sizeof(*backend));
 	if (!backend)
@@ -51,6 +52,7 @@ backend_new(struct pool *pool, const struct backend_conf *conf)
 		return NULL;
 	}
 	backend->pool = pool;
+	backend->tally = tally_ref(tally);
 	backend->address = conf->address;
 	backend->hash = source_name(conf->name);
 	backend->refs = 1;
@@ -73,6 +75,7 @@ backend_unref(struct backend *backend)
 {
 	if (--backend->refs > 0)
 		return;
+	tally_unref(backend->tally);
 	free(backend->name);
 	free(backend);
 }

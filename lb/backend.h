@@ -22,10 +22,12 @@ const char *admin_state_name(enum admin_state state);
 int admin_state_parse(enum admin_state *state, const char *name); /* 0, or -1 */
 
 struct pool;
+struct tally;
 
 struct backend {
 	struct pool *pool;
 	char *name;
+	struct tally *tally; /* of backend_counts (metrics.h), shared by all of that name */
 	struct addr address;
 	uint64_t hash; /* of its name, for the order by source (balance_source.h) */
 	uint16_t port; /* 0 = the port on which the client reached the listener */
@@ -47,8 +49,10 @@ struct backend {
 	uint64_t trial_interval_ms;
 };
 
-/* A backend with one reference, up and ready; NULL when there is no memory. */
-struct backend *backend_new(struct pool *pool, const struct backend_conf *conf);
+/* A backend with one reference, up and ready; NULL when there is no memory. It takes a reference of
+ * the tally. */
+struct backend *backend_new(
+	struct pool *pool, const struct backend_conf *conf, struct tally *tally);
 void backend_unref(struct backend *backend);
 
 /* Nothing is measured or ordered yet: up and ready. */

@@ -7,14 +7,16 @@
 
 #include "lb/clock.h"
 #include "lb/log.h"
+#include "lb/metrics.h"
 #include "lb/pool_state.h"
+#include "lb/tally.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct pool *
-pool_new(const char *name, pool_usable_fn *on_usable, void *context)
+pool_new(const char *name, unsigned workers, pool_usable_fn *on_usable, void *context)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
 	if (!pool)
@@ -24,6 +26,7 @@ pool_new(const char *name, pool_usable_fn *on_usable, void *context)
 		free(pool);
 		return NULL;
 	}
+	pool->workers = workers;
 	pool->on_usable = on_usable;
 	pool->context = context;
 	pool->refs = 1;
@@ -126,6 +129,18 @@ pool_log_change(const struct backend *backend, bool up, const char *cause, const
 }
 
 /* What is measured and ordered. */
+
+void
+pool_count_probe(struct pool *pool, const char *name, bool ok)
+{
+	pthread_mutex_lock(&pool->mutex);
+	const struct backend *backend = pool_find(pool, name, NULL);
+	if (backend) {
+		struct backend_counts *counts = tally_block_of_main(backend->tally);
+		tally_add(&counts->probes[ok ? PROBE_OUTCOME_OK : PROBE_OUTCOME_FAIL], 1);
+	}
+	pthread_mutex_unlock(&pool->mutex);
+}
 
 void
 pool_probed(struct pool *pool, const char *name, const struct addr *address, bool up,

@@ -13,6 +13,7 @@
 
 struct pool {
 	char *name;
+	unsigned workers;
 	pool_usable_fn *on_usable;
 	void *context;
 	unsigned refs; /* atomic */

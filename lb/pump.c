@@ -6,6 +6,7 @@
 
 #include "lb/linger.h"
 #include "lb/session.h"
+#include "lb/session_counts.h"
 
 #include <errno.h>
 
@@ -111,7 +112,7 @@ static void
 client_received(struct conn *conn, struct chunk *chunk)
 {
 	struct session *session = session_of_client(conn);
-	session->bytes_in += chunk->len;
+	session_counts_in(session, chunk->len);
 	pass_on(session, conn, &session->backend, chunk);
 }
 
@@ -145,7 +146,7 @@ static void
 backend_received(struct conn *conn, struct chunk *chunk)
 {
 	struct session *session = session_of_backend(conn);
-	session->bytes_out += chunk->len;
+	session_counts_out(session, chunk->len);
 	pass_on(session, conn, &session->client, chunk);
 }
 
@@ -185,7 +186,7 @@ pump_start(struct session *session, struct chunk *greeting)
 	bool flushed = true;
 	while (greeting) {
 		struct chunk *next = greeting->next;
-		session->bytes_out += greeting->len;
+		session_counts_out(session, greeting->len);
 		flushed = conn_send(&session->client, greeting);
 		greeting = next;
 	}

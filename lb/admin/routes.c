@@ -5,6 +5,8 @@
 
 #include "lb/admin/answer.h"
 #include "lb/admin/denied.h"
+#include "lb/admin/metrics_page.h"
+#include "lb/admin/process.h"
 #include "lb/admin/sessions.h"
 #include "lb/admin/status.h"
 
@@ -34,6 +36,7 @@ struct routes {
 	const struct admin_orders *orders;
 	void *context;
 	struct sessions *sessions;
+	struct process *process;
 	struct reloads current; /* of the load under way */
 	struct reloads behind;  /* of the one that follows it */
 };
@@ -56,9 +59,10 @@ routes_new(struct ev_loop *loop, const struct serving *serving, const struct adm
 	routes->orders = orders;
 	routes->context = context;
 	routes->sessions = sessions_new(loop, serving);
-	if (routes->sessions)
+	routes->process = process_new("/proc/self");
+	if (routes->sessions && routes->process)
 		return routes;
-	free(routes);
+	routes_free(routes);
 	return NULL;
 }
 
@@ -66,6 +70,7 @@ void
 routes_free(struct routes *routes)
 {
 	sessions_free(routes->sessions);
+	process_free(routes->process);
 	free(routes);
 }
 
@@ -81,6 +86,13 @@ give_health(struct routes *routes, struct http_exchange *exchange, const struct 
 		answer_text(exchange, OK, "ok\n");
 	else
 		answer_text(exchange, UNAVAILABLE, "no backend is usable\n");
+}
+
+static void
+give_metrics(struct routes *routes, struct http_exchange *exchange, const struct path *path)
+{
+	(void)path;
+	answer_body(exchange, OK, METRICS_TYPE, metrics_page(routes->serving, routes->process));
 }
 
 static void
@@ -163,6 +175,7 @@ static const struct route {
 	void (*handle)(struct routes *, struct http_exchange *, const struct path *);
 } table[] = {
 	{"GET", "healthz", give_health},
+	{"GET", "metrics", give_metrics},
 	{"GET", "v1/status", give_status},
 	{"GET", "v1/sessions", give_sessions},
 	{"GET", "v1/denied", give_denied},

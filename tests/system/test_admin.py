@@ -66,6 +66,7 @@ def test_answers_are_as_described(start, relay, admin):
     order = "/v1/pools/{pool}/backends/{backend}/{state}"
     for path, method, asked, status in (
         ("/healthz", "GET", "/healthz", 200),
+        ("/metrics", "GET", "/metrics", 200),
         ("/v1/status", "GET", "/v1/status", 200),
         ("/v1/sessions", "GET", "/v1/sessions", 200),
         ("/v1/denied", "GET", "/v1/denied", 200),
