@@ -5,6 +5,7 @@
 
 #include "lb/admin/answer.h"
 #include "lb/admin/denied.h"
+#include "lb/admin/json_text.h"
 #include "lb/admin/sessions.h"
 #include "lb/admin/status.h"
 
@@ -18,14 +19,14 @@ enum {
 	NOT_ALLOWED = 405,
 	CONFLICT = 409,
 	UNAVAILABLE = 503,
-	RELOADS_MAX = 32, /* no more connections can ask for one */
+	RELOADS_MAX = 64, /* at once */
 	PATH_PARTS_MAX = 8,
 	DENIED_ROWS = 1000,
 };
 
 /* Those who wait for a reload's outcome. */
 struct reloads {
-	struct http_exchange *exchanges[2 * RELOADS_MAX];
+	struct http_exchange *exchanges[RELOADS_MAX];
 	size_t count;
 };
 
@@ -124,6 +125,10 @@ take_reload(struct routes *routes, struct http_exchange *exchange, const struct 
 {
 	(void)path;
 	bool behind;
+	if (routes->behind.count == RELOADS_MAX) {
+		answer_error(exchange, UNAVAILABLE, "too many ask", NULL);
+		return;
+	}
 	if (routes->orders->reload(routes->context, &behind) < 0) {
 		answer_error(exchange, UNAVAILABLE, strerror(errno), NULL);
 		return;
@@ -138,7 +143,7 @@ entries(const struct report *report, bool warning)
 	json_t *array = json_array();
 	for (size_t i = 0; i < report->count; i++) {
 		if (report->entries[i].warning == warning)
-			json_array_append_new(array, json_string(report->entries[i].text));
+			json_array_append_new(array, json_text(report->entries[i].text));
 	}
 	return array;
 }
