@@ -6,6 +6,7 @@
 #include "lb/admin/answer.h"
 #include "lb/admin/denied.h"
 #include "lb/admin/json_text.h"
+#include "lb/admin/path.h"
 #include "lb/admin/sessions.h"
 #include "lb/admin/status.h"
 
@@ -20,7 +21,6 @@ enum {
 	CONFLICT = 409,
 	UNAVAILABLE = 503,
 	RELOADS_MAX = 64, /* at once */
-	PATH_PARTS_MAX = 8,
 	DENIED_ROWS = 1000,
 };
 
@@ -37,13 +37,6 @@ struct routes {
 	struct sessions *sessions;
 	struct reloads current; /* of the load under way */
 	struct reloads behind;  /* of the one that follows it */
-};
-
-/* A path's parts between slashes. */
-struct path {
-	char text[1024];
-	const char *parts[PATH_PARTS_MAX];
-	size_t count;
 };
 
 struct routes *
@@ -175,40 +168,6 @@ static const struct route {
 	{"POST", "v1/pools/*/backends/*/*", take_order},
 };
 
-static int
-split(struct path *path, const char *text)
-{
-	size_t len = strlen(text);
-	path->count = 0;
-	if (text[0] != '/' || len > sizeof(path->text))
-		return -1;
-	memcpy(path->text, text + 1, len);
-	char *rest = path->text, *part;
-	while ((part = strsep(&rest, "/"))) {
-		if (path->count == PATH_PARTS_MAX)
-			return -1;
-		path->parts[path->count++] = part;
-	}
-	return 0;
-}
-
-static bool
-leads_to(const struct path *path, const struct route *route)
-{
-	const char *pattern = route->parts;
-	for (size_t i = 0; i < path->count; i++) {
-		size_t len = strcspn(pattern, "/");
-		bool any = len == 1 && *pattern == '*';
-		bool same = strlen(path->parts[i]) == len && !memcmp(path->parts[i], pattern, len);
-		if (!(any ? *path->parts[i] : same))
-			return false;
-		pattern += len;
-		if (i + 1 < path->count && *pattern++ != '/')
-			return false;
-	}
-	return *pattern == '\0';
-}
-
 static void
 handle(struct routes *routes, struct http_exchange *exchange, const char *method, const char *text,
 	bool takes_orders)
@@ -216,13 +175,13 @@ handle(struct routes *routes, struct http_exchange *exchange, const char *method
 	struct path path;
 	const char *allow = NULL;
 	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-	if (split(&path, text) < 0) {
+	if (path_split(&path, text) < 0) {
 		answer_error(exchange, NOT_FOUND, "no such page", NULL);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		const struct route *route = &table[i];
-		if (!leads_to(&path, route))
+		if (!path_leads_to(&path, route->parts))
 			continue;
 		bool is_read = strcmp(route->method, "GET") == 0;
 		if ((is_read && reads) ||
