@@ -16,7 +16,7 @@ enum {
 struct guest {
 	struct MHD_Connection *connection;
 	uint64_t since_ms;
-	bool owed;
+	enum guest_does does;
 	TAILQ_ENTRY(guest) beside;
 };
 
@@ -40,12 +40,17 @@ give_time(struct guests *guests, struct guest *guest)
 	TAILQ_INSERT_TAIL(&guests->list, guest, beside);
 }
 
+static int
+descriptor_of(struct MHD_Connection *connection)
+{
+	return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
+
 /* libmicrohttpd reads the end then, and closes. */
 static void
 cut(struct MHD_Connection *connection)
 {
-	shutdown(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
-		SHUT_RDWR);
+	shutdown(descriptor_of(connection), SHUT_RDWR);
 }
 
 static void
@@ -57,7 +62,7 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	uint64_t now = clock_ms();
 	struct guest *first;
 	while ((first = TAILQ_FIRST(&guests->list)) && first->since_ms + PATIENCE_MS <= now) {
-		if (!first->owed)
+		if (first->does != GUEST_WAITS)
 			cut(first->connection);
 		give_time(guests, first);
 	}
@@ -120,9 +125,22 @@ guests_know(struct MHD_Connection *connection)
 }
 
 void
-guests_keep(struct guests *guests, struct MHD_Connection *connection, bool owed)
+guests_turn(struct guests *guests, struct MHD_Connection *connection, enum guest_does does)
 {
 	struct guest *guest = find(connection);
-	guest->owed = owed;
+	guest->does = does;
 	give_time(guests, guest);
+}
+
+void
+guests_cut_ended(struct guests *guests)
+{
+	struct guest *guest;
+	char byte;
+	TAILQ_FOREACH(guest, &guests->list, beside)
+	{
+		if (guest->does == GUEST_ASKS &&
+			recv(descriptor_of(guest->connection), &byte, 1, MSG_PEEK) == 0)
+			cut(guest->connection);
+	}
 }

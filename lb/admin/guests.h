@@ -13,6 +13,12 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+enum guest_does {
+	GUEST_ASKS,
+	GUEST_WAITS, /* for us, who owe the answer */
+	GUEST_TAKES, /* its answer */
+};
+
 struct guest;
 
 struct guests {
@@ -30,7 +36,11 @@ void guests_notice(void *guests, struct MHD_Connection *connection, void **state
 /* False: there was no memory for it, and it is being closed. */
 bool guests_know(struct MHD_Connection *connection);
 
-/* We owe it an answer, or do no more; what then begins has its own time. */
-void guests_keep(struct guests *guests, struct MHD_Connection *connection, bool owed);
+/* It goes on to that, for which it has its time anew. */
+void guests_turn(struct guests *guests, struct MHD_Connection *connection, enum guest_does does);
+
+/* Cuts those off who have ended in the middle of a request: of an end that comes together with what
+ * is before it libmicrohttpd takes no note. */
+void guests_cut_ended(struct guests *guests);
 
 #endif

@@ -75,7 +75,7 @@ suspend(struct http_exchange *exchange)
 		exchange->next->link = &exchange->next;
 	exchange->link = &http->waiting;
 	http->waiting = exchange;
-	guests_keep(&http->guests, exchange->connection, true);
+	guests_turn(&http->guests, exchange->connection, GUEST_WAITS);
 	MHD_suspend_connection(exchange->connection);
 }
 
@@ -87,7 +87,7 @@ resume(struct http_exchange *exchange)
 	if (exchange->next)
 		exchange->next->link = exchange->link;
 	struct http *http = exchange->http;
-	guests_keep(&http->guests, exchange->connection, false);
+	guests_turn(&http->guests, exchange->connection, GUEST_TAKES);
 	MHD_resume_connection(exchange->connection);
 	/* It goes on in the loop's next round, not within the caller. */
 	ev_feed_event(http->loop, &http->ready, EV_READ);
@@ -175,6 +175,7 @@ on_request(void *context, struct MHD_Connection *connection, const char *path, c
 	}
 	if (!exchange->response) /* no memory for it */
 		return MHD_NO;
+	guests_turn(&exchange->http->guests, connection, GUEST_TAKES);
 	return MHD_queue_response(connection, exchange->status, exchange->response);
 }
 
@@ -187,7 +188,7 @@ on_completed(void *context, struct MHD_Connection *connection, void **state,
 	struct http *http = context;
 	if (!exchange)
 		return;
-	guests_keep(&http->guests, connection, false);
+	guests_turn(&http->guests, connection, GUEST_ASKS);
 	if (exchange->response)
 		MHD_destroy_response(exchange->response);
 	free(exchange);
@@ -211,6 +212,7 @@ run(struct http *http)
 	do {
 		before = count_connections(http);
 		MHD_run(http->daemon);
+		guests_cut_ended(&http->guests);
 	} while (count_connections(http) < before);
 }
 

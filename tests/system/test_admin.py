@@ -2,12 +2,14 @@
 
 import datetime
 import json
+import os
 import re
 import signal
 import socket
 import stat
 import threading
 import time
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -474,30 +476,92 @@ def test_long_path(relay, tmp_path):
 # Hard clients.
 
 
-def test_many_slow_and_huge_requests(start, relay, admin):
-    """They end by themselves, and cost the sessions nothing."""
+SLOW = 200
+PLACES = 32  # that a socket of the admin interface has
+HUGE = (
+    b"GET /" + b"x" * (10 << 20),
+    b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200000,
+    b"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 10485760\r\n\r\n" + b"x" * (10 << 20),
+    b"\xff\r\n" * (1 << 20),
+)
+
+
+def flow(setup, count):
+    """Sessions of one message each."""
+    for _ in range(count):
+        client, _ = held(setup)
+        client.send(b"NOOP\r\n")
+        assert client.line().startswith(b"250 ")
+        client.quit()
+
+
+def slow_clients(admin):
+    """More than there are places for, at different points of a request."""
+    clients = []
+    for number in range(SLOW):
+        client = connect(("127.0.0.1", admin.port))
+        client.send(b"GET /v1/status HTTP/1.1\r\nHost: x"[:number % 30])
+        clients.append(client)
+    return clients
+
+
+def test_slow_clients_cost_the_sessions_nothing(start, relay, admin):
+    """They have their socket's places, and nothing else: not the other socket, not the sessions."""
     setup = Setup(relays_of(relay), admin=admin.text())
-    start(setup)
-    slow = []
-    for _ in range(40):
-        one = connect(("127.0.0.1", admin.port))
-        one.send(b"GET /v1/sta")
-        slow.append(one)
-    assert {setup.greeting() for _ in range(4)} == {b"220 relay1 ESMTP", b"220 relay2 ESMTP"}
-    assert admin.get("/v1/status")["state"] == "running"  # by the other socket
-    for one in slow:
-        one.close()
-    assert eventually(lambda: admin.ask("GET", "/healthz", tcp=True).status == 200)
-    for head in (b"GET /" + b"x" * 100000, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20000):
-        one = connect(("127.0.0.1", admin.port))
+    balancer = start(setup)
+    slow = slow_clients(admin)
+    flow(setup, 20)
+    assert admin.get("/v1/status")["state"] == "running"
+    assert len(admin.get("/v1/sessions")["sessions"]) == 0
+    assert admin.run("drain", "relays/relay1").returncode == 0
+    assert admin.run("ready", "relays/relay1").returncode == 0
+    # So many are let in, whoever else knocks.
+    connections = [line.split() for line in Path(f"/proc/{balancer.pid}/net/tcp").open()][1:]
+    inodes = {row[9] for row in connections
+              if row[1].endswith(f":{admin.port:04X}") and row[3] == "01"}
+    own = {os.readlink(f"/proc/{balancer.pid}/fd/{fd}")
+           for fd in os.listdir(f"/proc/{balancer.pid}/fd")}
+    assert sum(f"socket:[{inode}]" in own for inode in inodes) == PLACES
+    for client in slow:
+        client.close()
+    assert admin.ask("GET", "/healthz", tcp=True).status == 200
+    balancer.reload()
+    flow(setup, 4)
+
+
+def test_huge_requests_cost_the_sessions_nothing(start, relay, admin):
+    """Each is cut short, with an answer that says so where it could be read."""
+    setup = Setup(relays_of(relay), admin=admin.text())
+    balancer = start(setup)
+    threads = []
+    for request in HUGE:
+        for address in (("127.0.0.1", admin.port), str(admin.path)):
+            threads.append(threading.Thread(target=shout, args=(address, request)))
+    for thread in threads:
+        thread.start()
+    flow(setup, 20)
+    for thread in threads:
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
+    assert len(balancer.find("config")) == 1
+    assert admin.ask("POST", "/v1/reload", body=b"x" * 10000).status == 200
+    assert admin.ask("GET", "/healthz", tcp=True).status == 200
+    flow(setup, 4)
+
+
+def shout(address, request):
+    family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
+    with socket.socket(family) as sock:
+        sock.settimeout(DEADLINE)
+        sock.connect(address)
         try:
-            one.send(head)
-            assert re.match(rb"HTTP/1.1 4\d\d |$", one.rest())
+            sock.sendall(request)
         except ConnectionError:
             pass
-        one.close()
-    assert admin.ask("POST", "/v1/reload", body=b"x" * 10000).status == 200
-    assert setup.greeting().startswith(b"220 ")
+        try:
+            assert not sock.recv(1024).startswith(b"HTTP/1.1 2")
+        except ConnectionError:
+            pass
 
 
 @pytest.mark.parametrize("bytes_", [b"", b"\0" * 100, b"\r\n\r\n", b"HELO there\r\n" * 10])

@@ -288,6 +288,51 @@ START_TEST(so_many_at_once_only)
 }
 END_TEST
 
+/* Who has left before he was let in, in the middle of a request, keeps nobody waiting. */
+START_TEST(who_has_left_has_no_place)
+{
+	char text[TEXT_MAX];
+	begin();
+	for (int i = 0; i < 2 * CONNECTIONS_MAX; i++) {
+		int gone = dial();
+		say(gone, "POST /x");
+		close(gone);
+	}
+	int fd = dial();
+	say(fd, request);
+	for (int i = 0; i < 4; i++)
+		settle();
+	ck_assert_uint_eq(fix.handled, 1);
+	ck_assert(!hear(fd, "well", text));
+	close(fd);
+	end();
+}
+END_TEST
+
+START_TEST(all_places_may_wait_for_us)
+{
+	char text[TEXT_MAX];
+	int fds[CONNECTIONS_MAX];
+	struct http_exchange *kept[CONNECTIONS_MAX];
+	begin();
+	fix.keeps = true;
+	for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
+		fds[i] = dial();
+		say(fds[i], request);
+		while (fix.handled == i)
+			ev_run(fix.loop, 0);
+		kept[i] = fix.kept;
+	}
+	settle();
+	for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
+		answer(kept[i]);
+		ck_assert(!hear(fds[i], "well", text));
+		close(fds[i]);
+	}
+	end();
+}
+END_TEST
+
 START_TEST(who_waits_at_the_end_is_told)
 {
 	char text[TEXT_MAX] = "";
@@ -357,6 +402,8 @@ fill(TCase *cases)
 	tcase_add_test(cases, a_body_without_an_end_is_cut);
 	tcase_add_test(cases, a_small_body_is_thrown_away);
 	tcase_add_test(cases, so_many_at_once_only);
+	tcase_add_test(cases, who_has_left_has_no_place);
+	tcase_add_test(cases, all_places_may_wait_for_us);
 	tcase_add_test(cases, who_waits_at_the_end_is_told);
 	tcase_add_test(cases, what_comes_in_the_last_moment_is_refused);
 	tcase_add_test(cases, one_that_retires_answers_who_waits);
