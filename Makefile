@@ -177,10 +177,11 @@ lint: deps-tools ## clang-format, clang-tidy, cppcheck, include direction
 format: ## let clang-format rewrite the C sources
 	clang-format -i $(SOURCES) $(HEADERS)
 
-bench: all ## beside HAProxy and nginx: CPU a session, the cost of slow ones; a million prefixes
+bench: all ## beside HAProxy and nginx: CPU a session, the cost of slow ones, of scrapes; large acls
 	@$(MAKE) $(B)/acl_bench
 	@bench/run
 	@bench/slow
+	@bench/scrape
 	@bench/acl
 
 install: $(B)/smtplb ## into DESTDIR, below PREFIX (/usr/local)
