@@ -135,10 +135,9 @@ guests_turn(struct guests *guests, struct MHD_Connection *connection, enum guest
 void
 guests_cut_ended(struct guests *guests)
 {
-	struct guest *guest;
 	char byte;
-	TAILQ_FOREACH(guest, &guests->list, beside)
-	{
+	for (struct guest *guest = TAILQ_FIRST(&guests->list); guest;
+		guest = TAILQ_NEXT(guest, beside)) {
 		if (guest->does == GUEST_ASKS &&
 			recv(descriptor_of(guest->connection), &byte, 1, MSG_PEEK) == 0)
 			cut(guest->connection);
