@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from admin import Admin
-from balancer import ROOT, Setup, run
+from balancer import PROGRAM, ROOT, Setup, run
 from peers import DEADLINE, connect, eventually, listen, smtp
 
 
@@ -341,6 +342,15 @@ def test_reload(start, relay, admin):
     assert setup.greeting().startswith(b"220 ")
 
 
+def test_errors_of_any_bytes(start, relay, admin):
+    """Told in JSON too, where they are no UTF-8."""
+    balancer = start(Setup(relays_of(relay), admin=admin.text()))
+    balancer.conf.write_bytes(balancer.text.encode() + b"acl caf\xe9 { allow = { file:/nowhere/\xe9 } }\n")
+    answer = admin.ask("POST", "/v1/reload")
+    assert answer.status == 409
+    assert "\u00e9" in "".join(json.loads(answer.body)["errors"])
+
+
 def test_reload_during_another(start, relay, admin):
     """Each is told of a load that began when it had asked."""
     setup = Setup(relays_of(relay), admin=admin.text())
@@ -606,6 +616,17 @@ def test_the_file_says_where_the_daemon_is(start, relay, admin):
     balancer.write(balancer.text + "broken {\n")
     assert run("status", "-c", balancer.conf).returncode == 0
     assert run("status", "-c", balancer.conf, "--socket", "/nowhere").returncode == 1
+
+
+def test_output_that_can_not_be_written(start, relay, admin):
+    start(Setup(relays_of(relay), admin=admin.text()))
+    for options in ([], ["--json"]):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            result = subprocess.run([PROGRAM, "status", "--socket", admin.path, *options],
+                                    stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                                    timeout=DEADLINE)
+        assert (result.returncode, result.stderr) == (
+            1, "smtplb: can't write: No space left on device\n")
 
 
 def test_no_daemon(tmp_path):
