@@ -6,6 +6,7 @@
 #include "lb/balance_source.h"
 #include "lb/clock.h"
 #include "lb/tally.h"
+#include "lb/wall.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -65,6 +66,7 @@ backend_reset(struct backend *backend)
 {
 	backend->admin = ADMIN_READY;
 	backend->cut_at_ms = 0;
+	backend->since_ms = wall_ms();
 	backend->probe_up = true;
 	backend->suspended = false;
 	backend->greetings_missed = 0;

@@ -21,6 +21,10 @@ enum admin_state {
 const char *admin_state_name(enum admin_state state);
 int admin_state_parse(enum admin_state *state, const char *name); /* 0, or -1 */
 
+enum {
+	BACKEND_WHY_MAX = 160, /* bytes: why it is out */
+};
+
 struct pool;
 struct tally;
 
@@ -40,9 +44,12 @@ struct backend {
 	struct backend *next_former;
 	enum admin_state admin;
 	uint64_t cut_at_ms; /* by clock_ms: its sessions have had their time; 0 = none; atomic */
+	uint64_t since_ms;  /* up or down, since then; by wall_ms, for people */
 	bool probe_up;
+	char probe_why[BACKEND_WHY_MAX]; /* it is not */
 	/* By its greetings: out while suspended, and tried again by a session at trial_at_ms. */
 	bool suspended;
+	char suspended_why[BACKEND_WHY_MAX];
 	bool trial_running;
 	unsigned greetings_missed; /* by sessions in a row */
 	uint64_t trial_at_ms;      /* by clock_ms */

@@ -153,7 +153,7 @@ forget_greetings(struct backend *backend)
 	backend->suspended = false;
 	backend->greetings_missed = 0;
 	if (!was_up && backend_is_up(backend))
-		pool_log_change(backend, true, "greetings", "greeting_fall is 0 now");
+		pool_changed(backend, true, "greetings", "greeting_fall is 0 now");
 }
 
 static void
