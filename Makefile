@@ -96,11 +96,11 @@ $(B)/obj/%.o: %.c Makefile
 
 -include $(patsubst %.o,%.d,$(call OBJ,$(SOURCES)))
 
-# What must be installed, by what it is needed for. Postfix, Exim, nginx and the like are not here:
+# What must be installed, by what it is needed for. Postfix, Exim, nginx, Prometheus are not here:
 # tests/peers unpacks them below build/ and installs nothing.
 DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev libmicrohttpd-dev libjansson-dev \
 	python3
-DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist python3-jsonschema mmdb-bin iproute2 util-linux apt dpkg
+DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist python3-jsonschema mmdb-bin iproute2 util-linux apt dpkg bash zsh
 DEPS_TOOLS = clang clang-format clang-tidy cppcheck libclang-rt-14-dev llvm
 
 deps: deps-build deps-test deps-tools ## install the Debian packages that everything below needs
@@ -177,16 +177,22 @@ lint: deps-tools ## clang-format, clang-tidy, cppcheck, include direction
 format: ## let clang-format rewrite the C sources
 	clang-format -i $(SOURCES) $(HEADERS)
 
-bench: all ## beside HAProxy and nginx: CPU a session, the cost of slow ones; a million prefixes
+bench: all ## beside HAProxy and nginx: CPU a session, the cost of slow ones, of scrapes; large acls
 	@$(MAKE) $(B)/acl_bench
 	@bench/run
 	@bench/slow
+	@bench/scrape
 	@bench/acl
 
 install: $(B)/smtplb ## into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 755 $(B)/smtplb $(DESTDIR)$(PREFIX)/sbin/smtplb
 	install -D -m 644 conf/minimal.conf $(DESTDIR)$(PREFIX)/share/doc/smtplb/minimal.conf
 	install -D -m 644 conf/full.conf $(DESTDIR)$(PREFIX)/share/doc/smtplb/full.conf
+	install -D -m 644 conf/monitoring/alerts.yml $(DESTDIR)$(PREFIX)/share/doc/smtplb/monitoring/alerts.yml
+	install -D -m 644 conf/monitoring/dashboard.json $(DESTDIR)$(PREFIX)/share/doc/smtplb/monitoring/dashboard.json
+	install -D -m 644 conf/completion/smtplb.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/smtplb
+	install -D -m 644 conf/completion/_smtplb $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_smtplb
+	install -D -m 644 lb/admin/openapi.json $(DESTDIR)$(PREFIX)/share/doc/smtplb/openapi.json
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/smtplb/LICENSE
 
 clean: ## remove what was built

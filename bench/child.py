@@ -23,8 +23,9 @@ class Child:
 
     def __init__(self, argv, **popen):
         argv = [str(arg) for arg in argv]
+        popen.setdefault("stdin", subprocess.DEVNULL)
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", *argv], stdin=subprocess.DEVNULL, **popen
+            ["setpriv", "--pdeathsig", "KILL", "--", *argv], **popen
         )
 
     @property

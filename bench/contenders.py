@@ -16,7 +16,7 @@ SMTPLB = """\
 workers = {threads}
 user = ""
 log {{ level = error }}
-admin {{ socket = ""  listen = "" }}
+admin {{ socket = ""  listen = "{listen}" }}
 acl senders {{ allow = {{ 127.0.0.0/8 }} }}
 pool relays {{
     proxy_protocol = v2
@@ -112,10 +112,12 @@ def wait_for_listener(process, port):
     raise OSError(f"{process.process.args[4]} does not listen")
 
 
-def start_smtplb(stack, folder, relays, threads):
+def start_smtplb(stack, folder, relays, threads, listen=""):
+    """listen: for the admin interface, IP:PORT."""
     binary = child.build_folder() / "smtplb"
     port = child.free_port("127.0.0.1")
-    conf = write(folder / "smtplb.conf", SMTPLB, relays, port=port, threads=threads)
+    conf = write(folder / "smtplb.conf", SMTPLB, relays, port=port, threads=threads,
+                 listen=listen)
     process = start(stack, [binary, "run", "-c", conf], port)
     return Contender("smtplb", "v2", first_line([binary, "version"]), relays, port, process)
 

@@ -60,8 +60,6 @@ check_limits(const struct load *load, cfg_t *section, struct limits_conf *limits
 	limits->sessions_per_client = (unsigned)value_number(load, &per_client, 0, SESSIONS_MAX);
 	limits->connects_per_client = read_rate(load, &connects, "0/1m");
 	limits->messages_per_client = read_rate(load, &messages, "0/1h");
-	if (limits->messages_per_client.count)
-		value_refuse(load, &messages, "0/1h");
 	if (limits->sessions && limits->sessions_per_client > limits->sessions)
 		report_warning(load->report, load->file, per_client.line,
 			"`sessions_per_client = %u` holds nobody back, because `sessions = %u` "

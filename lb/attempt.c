@@ -8,35 +8,13 @@
 #include "lb/gate.h"
 #include "lb/log.h"
 #include "lb/session.h"
+#include "lb/session_counts.h"
 #include "lb/wire/proxy.h"
 #include "lb/worker.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Why an attempt failed. */
-enum cause {
-	CAUSE_REFUSED,
-	CAUSE_UNREACHABLE,
-	CAUSE_RESET,
-	CAUSE_CLOSED,
-	CAUSE_CONNECT_TIMEOUT,
-	CAUSE_GREETING_TIMEOUT,
-	CAUSE_GREETING_REPLY,
-	CAUSE_RESOURCES,
-};
-
-static const char *const cause_names[] = {
-	[CAUSE_REFUSED] = "refused",
-	[CAUSE_UNREACHABLE] = "unreachable",
-	[CAUSE_RESET] = "reset",
-	[CAUSE_CLOSED] = "closed",
-	[CAUSE_CONNECT_TIMEOUT] = "connect_timeout",
-	[CAUSE_GREETING_TIMEOUT] = "greeting_timeout",
-	[CAUSE_GREETING_REPLY] = "greeting_reply",
-	[CAUSE_RESOURCES] = "resources",
-};
 
 static enum cause
 cause_of_errno(int error)
@@ -131,6 +109,7 @@ fail(struct session *session, struct attempt *attempt, enum cause cause, const c
 {
 	char id[SESSION_ID_MAX];
 	struct log_line line;
+	tally_add(&session_counts_backend(session)->failures[cause], 1);
 	log_begin(&line, LOG_LEVEL_WARNING, "attempt");
 	log_text(&line, "id", session_id_format(session, id));
 	log_text(&line, "pool", session->listener->pool->name);
@@ -182,9 +161,9 @@ attempt_begin(struct session *session, struct attempt *attempt)
 	if (session->relay_endpoint.port == 0)
 		session->relay_endpoint.port = session->listener_port;
 	session->attempts++;
-	attempt->began_ms = clock_ms();
+	attempt->began_us = clock_us();
 	if (!attempt->budget_ends_ms)
-		attempt->budget_ends_ms = attempt->began_ms + conf->greeting_budget_ms;
+		attempt->budget_ends_ms = attempt->began_us / 1000 + conf->greeting_budget_ms;
 	greeting_init(&attempt->greeting);
 	conn_init(&session->backend, worker_io(session->worker), &attempt_events);
 	session_set_phase(session, PHASE_CONNECT);
@@ -215,8 +194,12 @@ static void
 succeed(struct session *session, struct attempt *attempt, size_t behind)
 {
 	struct chunk *held = attempt->held;
-	session->connect_ms = attempt->connect_ms;
-	session->greeting_ms = clock_ms() - attempt->began_ms - attempt->connect_ms;
+	struct backend_counts *counts = session_counts_backend(session);
+	uint64_t greeting_us = clock_us() - attempt->began_us - attempt->connect_us;
+	tally_add(&counts->sessions, 1);
+	durations_add(&counts->greeting, greeting_us);
+	session->connect_ms = attempt->connect_us / 1000;
+	session->greeting_ms = greeting_us / 1000;
 	pool_attempted(&attempt->pick, ATTEMPT_GREETED, NULL);
 	gate_passed(session, held, behind);
 }
@@ -232,7 +215,8 @@ on_connected(struct conn *conn, int error)
 		fail_later_by_errno(session, error);
 		return;
 	}
-	attempt->connect_ms = clock_ms() - attempt->began_ms;
+	attempt->connect_us = clock_us() - attempt->began_us;
+	durations_add(&session_counts_backend(session)->connect, attempt->connect_us);
 	session_set_phase(session, PHASE_GREETING);
 	if (send_header(session) < 0) {
 		fail_later_by_errno(session, errno);
@@ -262,6 +246,9 @@ on_received(struct conn *conn, struct chunk *chunk)
 	hold(attempt, chunk);
 	if (taken == 0)
 		return;
+	if (taken > 0)
+		backend_counts_reply(
+			session_counts_backend(session), VERB_GREETING, attempt->greeting.code);
 	if (taken > 0 && attempt->greeting.code == 220)
 		succeed(session, attempt, len - (size_t)taken);
 	else

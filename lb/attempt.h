@@ -23,8 +23,8 @@ struct attempt {
 	uint64_t budget_ends_ms; /* of all the session's attempts; 0 = none yet. The gate's too. */
 	/* Private from here on. */
 	struct tried failed; /* by any attempt of the session */
-	uint64_t began_ms;
-	uint64_t connect_ms;
+	uint64_t began_us;
+	uint64_t connect_us;
 	bool cut_short; /* its time, by the budget */
 	struct greeting greeting;
 	struct chunk *held; /* the greeting's bytes so far, oldest first: two chunks at most */

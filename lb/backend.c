@@ -5,6 +5,8 @@
 
 #include "lb/balance_source.h"
 #include "lb/clock.h"
+#include "lb/tally.h"
+#include "lb/wall.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -40,7 +42,7 @@ admin_state_parse(enum admin_state *state, const char *name)
 }
 
 struct backend *
-backend_new(struct pool *pool, const struct backend_conf *conf)
+backend_new(struct pool *pool, const struct backend_conf *conf, struct tally *tally)
 {
 	struct backend *backend = calloc(1, sizeof(*backend));
 	if (!backend)
@@ -51,6 +53,7 @@ backend_new(struct pool *pool, const struct backend_conf *conf)
 		return NULL;
 	}
 	backend->pool = pool;
+	backend->tally = tally_ref(tally);
 	backend->address = conf->address;
 	backend->hash = source_name(conf->name);
 	backend->refs = 1;
@@ -63,6 +66,7 @@ backend_reset(struct backend *backend)
 {
 	backend->admin = ADMIN_READY;
 	backend->cut_at_ms = 0;
+	backend->since_ms = wall_ms();
 	backend->probe_up = true;
 	backend->suspended = false;
 	backend->greetings_missed = 0;
@@ -73,6 +77,7 @@ backend_unref(struct backend *backend)
 {
 	if (--backend->refs > 0)
 		return;
+	tally_unref(backend->tally);
 	free(backend->name);
 	free(backend);
 }

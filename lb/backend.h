@@ -21,11 +21,17 @@ enum admin_state {
 const char *admin_state_name(enum admin_state state);
 int admin_state_parse(enum admin_state *state, const char *name); /* 0, or -1 */
 
+enum {
+	BACKEND_WHY_MAX = 160, /* bytes: why it is out */
+};
+
 struct pool;
+struct tally;
 
 struct backend {
 	struct pool *pool;
 	char *name;
+	struct tally *tally; /* of backend_counts (metrics.h), shared by all of that name */
 	struct addr address;
 	uint64_t hash; /* of its name, for the order by source (balance_source.h) */
 	uint16_t port; /* 0 = the port on which the client reached the listener */
@@ -38,17 +44,22 @@ struct backend {
 	struct backend *next_former;
 	enum admin_state admin;
 	uint64_t cut_at_ms; /* by clock_ms: its sessions have had their time; 0 = none; atomic */
+	uint64_t since_ms;  /* up or down, since then; by wall_ms, for people */
 	bool probe_up;
+	char probe_why[BACKEND_WHY_MAX]; /* it is not */
 	/* By its greetings: out while suspended, and tried again by a session at trial_at_ms. */
 	bool suspended;
+	char suspended_why[BACKEND_WHY_MAX];
 	bool trial_running;
 	unsigned greetings_missed; /* by sessions in a row */
 	uint64_t trial_at_ms;      /* by clock_ms */
 	uint64_t trial_interval_ms;
 };
 
-/* A backend with one reference, up and ready; NULL when there is no memory. */
-struct backend *backend_new(struct pool *pool, const struct backend_conf *conf);
+/* A backend with one reference, up and ready; NULL when there is no memory. It takes a reference of
+ * the tally. */
+struct backend *backend_new(
+	struct pool *pool, const struct backend_conf *conf, struct tally *tally);
 void backend_unref(struct backend *backend);
 
 /* Nothing is measured or ordered yet: up and ready. */

@@ -12,6 +12,7 @@
 #include "lb/view.h"
 #include "lb/watch.h"
 #include "lb/watcher.h"
+#include "lb/wall.h"
 
 #include <stdlib.h>
 
@@ -84,6 +85,8 @@ change_commit(const struct change *change, struct serving *serving)
 	free(change->views);
 	runtime_unref(serving->runtime);
 	serving->runtime = runtime;
+	serving->changed_ms = wall_ms();
+	serving->refused = false;
 	watcher_watch(serving->watcher, change->watch);
 	admin_commit(serving->admin);
 	log_set_level(snapshot->log_level);

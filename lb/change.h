@@ -9,6 +9,9 @@
 
 #include "lb/worker.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct admin;
 struct health;
 struct pool_set;
@@ -29,6 +32,8 @@ struct serving {
 	struct watcher *watcher;
 	struct admin *admin;
 	struct runtime *runtime; /* what is served now; NULL before the first change */
+	uint64_t changed_ms;     /* by wall_ms: since when */
+	bool refused;            /* a later load was */
 };
 
 /* What is to be served from now on. */

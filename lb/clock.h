@@ -1,6 +1,6 @@
 /*
  * The one clock for deadlines and durations: monotonic, so that a jump of the wall clock moves
- * nothing. Milliseconds since some fixed moment, never 0.
+ * nothing. Milliseconds, or microseconds, since some fixed moment, never 0.
  */
 #ifndef LB_CLOCK_H
 #define LB_CLOCK_H
@@ -9,11 +9,17 @@
 #include <time.h>
 
 static inline uint64_t
-clock_ms(void)
+clock_us(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + 1;
+	return ((uint64_t)now.tv_sec * 1000 + 1) * 1000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static inline uint64_t
+clock_ms(void)
+{
+	return clock_us() / 1000;
 }
 
 /* From now to that moment; 0 when it has passed. */

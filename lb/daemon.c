@@ -57,18 +57,33 @@ on_pool_usable(void *context)
 		worker_look_again(daemon->serving.workers[i]);
 }
 
+static struct pool *
+find_pool(const struct daemon *daemon, const char *name)
+{
+	struct pool *pool = pool_set_find(daemon->serving.pools, name);
+	assert(pool);
+	return pool;
+}
+
 static void
 on_health_change(void *context, const char *pool, const char *backend, const struct addr *address,
 	bool up, const struct probe_result *result)
 {
-	struct daemon *daemon = context;
-	struct pool *living = pool_set_find(daemon->serving.pools, pool);
-	assert(living);
-	pool_probed(living, backend, address, up, result->detail);
+	pool_probed(find_pool(context, pool), backend, address, up, result->detail);
+}
+
+static void
+on_probe(void *context, const char *pool, const char *backend, const struct addr *address,
+	const struct probe_result *result)
+{
+	(void)address;
+	if (result->cause != PROBE_RESOURCES)
+		pool_count_probe(find_pool(context, pool), backend, result->cause == PROBE_OK);
 }
 
 static const struct health_events health_events = {
 	.on_change = on_health_change,
+	.on_probe = on_probe,
 };
 
 static void
@@ -144,17 +159,20 @@ on_loaded(void *context, const struct loaded *loaded)
 	} else if (loaded->changed) {
 		tell_refused(daemon, snapshot ? &snapshot->sources : &loaded->refused);
 	}
+	if (loaded->report->errors)
+		daemon->serving.refused = true;
 	notice_log(loaded->report);
 	admin_load_ended(daemon->serving.admin, !loaded->changed, loaded->report);
 	snapshot_unref(snapshot);
 }
 
 static void
-log_no_load(const char *path)
+refuse_load(struct daemon *daemon, const char *path)
 {
 	struct report report;
 	report_init(&report);
 	report_error(&report, path, 0, "can't be loaded: %s", strerror(errno));
+	daemon->serving.refused = true;
 	notice_log(&report);
 	report_fini(&report);
 }
@@ -169,7 +187,7 @@ on_changed(void *context, const char *path, struct sources *seen)
 	if (loader_read_again(daemon->loader, snapshot, path, seen) == 0)
 		return;
 	if (errno != EBUSY)
-		log_no_load(path);
+		refuse_load(daemon, path);
 	watcher_again(daemon->serving.watcher);
 }
 
@@ -216,7 +234,7 @@ on_hup(struct ev_loop *loop, ev_signal *watcher, int ready)
 	(void)ready;
 	struct daemon *daemon = watcher->data;
 	if (!daemon->stopping && loader_start(daemon->loader) < 0)
-		log_no_load(daemon->file);
+		refuse_load(daemon, daemon->file);
 }
 
 static void
@@ -355,7 +373,7 @@ make_parts(struct daemon *daemon)
 	ev_async_start(daemon->loop, &daemon->worker_stopped);
 	ev_init(&daemon->drain_timer, on_drain_timeout);
 	daemon->drain_timer.data = daemon;
-	daemon->serving.pools = pool_set_new(on_pool_usable, daemon);
+	daemon->serving.pools = pool_set_new(snapshot->workers, on_pool_usable, daemon);
 	daemon->serving.health = health_new(daemon->loop, &health_events, daemon);
 	daemon->loader = loader_new(daemon->loop, daemon->file, on_loaded, daemon);
 	daemon->serving.watcher = watcher_new(daemon->loop, on_changed, daemon);

@@ -10,7 +10,7 @@
 
 enum {
 	DESCRIPTORS_KEPT = 64, /* for ourselves, or half of them where there are few: */
-	BASE_NEED = 16,        /* the standard ones, the main thread's loop, files being loaded, */
+	BASE_NEED = 18,        /* the standard ones, the main thread's loop and files, */
 	WORKER_NEED = 3,       /* a worker's loop and its reserve, sockets and probes */
 	DESCRIPTORS_A_SESSION = 2,
 	LINGER_SHARE = 8, /* an eighth of the descriptors at most, */
@@ -44,8 +44,8 @@ descriptors_raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static uint64_t
-limit_now(void)
+uint64_t
+descriptors_limit(void)
 {
 	return get_limit().rlim_cur;
 }
@@ -65,7 +65,7 @@ own_need(const struct snapshot *snapshot)
 static uint64_t
 room(const struct snapshot *snapshot)
 {
-	uint64_t limit = limit_now();
+	uint64_t limit = descriptors_limit();
 	uint64_t kept = limit > UINT64_C(2) * DESCRIPTORS_KEPT ? DESCRIPTORS_KEPT : limit / 2;
 	uint64_t need = own_need(snapshot);
 	if (kept < need)
@@ -97,6 +97,6 @@ descriptors_check(const struct snapshot *snapshot, struct report *report)
 	report_error(report, snapshot->file, 0,
 		"the limit of %" PRIu64 " open files is too low: this configuration takes %" PRIu64
 		", and each session %d more; raise it (ulimit -n, or LimitNOFILE of systemd)",
-		limit_now(), own_need(snapshot), DESCRIPTORS_A_SESSION);
+		descriptors_limit(), own_need(snapshot), DESCRIPTORS_A_SESSION);
 	return -1;
 }

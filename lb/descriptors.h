@@ -16,6 +16,9 @@ void descriptors_open_standard(void);
 /* Takes as many as the hard limit allows. */
 void descriptors_raise_limit(void);
 
+/* How many there may be now. */
+uint64_t descriptors_limit(void);
+
 /* How many clients that were refused may linger at once. */
 unsigned descriptors_linger_limit(const struct snapshot *snapshot);
 

@@ -11,8 +11,6 @@ enum {
 	PAUSE_MS = 2000, /* of a client that is not about to send */
 };
 
-static const char quit[] = "QUIT\r\n";
-
 static bool
 has_had_its_share(const struct session *session)
 {
@@ -53,18 +51,32 @@ may_speak(const struct session *session)
 	       !session->client.ended && !session->backend.ended;
 }
 
-/* The relay's answer to the QUIT is not awaited: it costs nobody anything. */
+/* The relay's answer is not awaited: it costs nobody anything. */
+static void
+take_leave(struct session *session)
+{
+	static const char quit[] = "QUIT\r\n";
+	conn_send_whole(&session->backend, quit, sizeof(quit) - 1);
+}
+
 static void
 leave(struct session *session, enum session_result result, enum reply reply)
 {
-	conn_send_whole(&session->backend, quit, sizeof(quit) - 1);
+	take_leave(session);
 	session_refuse(session, result, reply);
 }
 
 bool
 leave_if_due(struct session *session)
 {
-	if (session->phase != PHASE_PUMP || !is_wanted_gone(session))
+	if (session->phase != PHASE_PUMP)
+		return false;
+	if (session->over_limit && may_speak(session)) {
+		take_leave(session);
+		session_limit(session, LIMIT_MESSAGES_PER_CLIENT);
+		return true;
+	}
+	if (!is_wanted_gone(session))
 		return false;
 	bool overdue = is_overdue(session);
 	if (may_speak(session) && (session->rests || overdue || pauses(session))) {

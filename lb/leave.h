@@ -19,8 +19,8 @@
 
 struct session;
 
-/* Ends the session if it is wanted gone and may be. After anything that passed, in the pump.
- * Returns whether it did. */
+/* Ends the session if it is wanted gone, or over its client's limit of messages, and may be ended.
+ * After anything that passed, in the pump. Returns whether it did. */
 bool leave_if_due(struct session *session);
 
 /* Until when a session in the pump may stand still (clock_ms); SESSION_NEVER behind a final dot. */

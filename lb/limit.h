@@ -5,6 +5,7 @@
 #ifndef LB_LIMIT_H
 #define LB_LIMIT_H
 
+#include "lb/metrics.h"
 #include "lb/wire/reply.h"
 
 enum limit {
@@ -21,5 +22,8 @@ enum limit {
 const char *limit_name(enum limit limit);
 
 enum reply limit_reply(enum limit limit);
+
+/* As the metrics count it. */
+enum denial limit_denial(enum limit limit);
 
 #endif

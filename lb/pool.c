@@ -7,14 +7,17 @@
 
 #include "lb/clock.h"
 #include "lb/log.h"
+#include "lb/metrics.h"
 #include "lb/pool_state.h"
+#include "lb/tally.h"
+#include "lb/wall.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct pool *
-pool_new(const char *name, pool_usable_fn *on_usable, void *context)
+pool_new(const char *name, unsigned workers, pool_usable_fn *on_usable, void *context)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
 	if (!pool)
@@ -24,6 +27,7 @@ pool_new(const char *name, pool_usable_fn *on_usable, void *context)
 		free(pool);
 		return NULL;
 	}
+	pool->workers = workers;
 	pool->on_usable = on_usable;
 	pool->context = context;
 	pool->refs = 1;
@@ -112,8 +116,9 @@ pool_unlock(struct pool *pool, bool tell)
 }
 
 void
-pool_log_change(const struct backend *backend, bool up, const char *cause, const char *detail)
+pool_changed(struct backend *backend, bool up, const char *cause, const char *detail)
 {
+	backend->since_ms = wall_ms();
 	struct log_line line;
 	log_begin(&line, up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "health");
 	log_text(&line, "pool", backend->pool->name);
@@ -128,6 +133,18 @@ pool_log_change(const struct backend *backend, bool up, const char *cause, const
 /* What is measured and ordered. */
 
 void
+pool_count_probe(struct pool *pool, const char *name, bool ok)
+{
+	pthread_mutex_lock(&pool->mutex);
+	const struct backend *backend = pool_find(pool, name, NULL);
+	if (backend) {
+		struct backend_counts *counts = tally_block_of_main(backend->tally);
+		tally_add(&counts->probes[ok ? PROBE_OUTCOME_OK : PROBE_OUTCOME_FAIL], 1);
+	}
+	pthread_mutex_unlock(&pool->mutex);
+}
+
+void
 pool_probed(struct pool *pool, const char *name, const struct addr *address, bool up,
 	const char *detail)
 {
@@ -137,10 +154,11 @@ pool_probed(struct pool *pool, const char *name, const struct addr *address, boo
 	if (backend && backend->probe_up != up) {
 		bool was_up = backend_is_up(backend);
 		backend->probe_up = up;
+		snprintf(backend->probe_why, sizeof(backend->probe_why), "%s", detail);
 		/* A relay that came back deserves its trial at once. */
 		backend_schedule_first_trial(backend, 0);
 		if (was_up != backend_is_up(backend))
-			pool_log_change(backend, up, "probe", detail);
+			pool_changed(backend, up, "probe", detail);
 		tell = pool_take_note(pool);
 	}
 	pool_unlock(pool, tell);
@@ -208,20 +226,11 @@ pool_drain_is_over(const struct backend *backend)
 /* What sessions tell. */
 
 static void
-log_suspension(const struct backend *backend, const char *why)
-{
-	char detail[128];
-	snprintf(detail, sizeof(detail), "%u sessions in a row without a 220, the last: %s",
-		backend->greetings_missed, why);
-	pool_log_change(backend, false, "greetings", detail);
-}
-
-static void
 resume(struct backend *backend, bool trial)
 {
 	backend->suspended = false;
 	if (backend_is_up(backend))
-		pool_log_change(backend, true, "greetings",
+		pool_changed(backend, true, "greetings",
 			trial ? "a trial session was greeted" : "a session was greeted");
 }
 
@@ -229,8 +238,12 @@ static void
 miss_greeting(struct backend *backend, const char *why)
 {
 	bool was_up = backend_is_up(backend);
-	if (backend_miss_greeting(backend, backend->pool->greeting_fall) && was_up)
-		log_suspension(backend, why);
+	if (!backend_miss_greeting(backend, backend->pool->greeting_fall))
+		return;
+	snprintf(backend->suspended_why, sizeof(backend->suspended_why),
+		"%u sessions in a row without a 220, the last: %s", backend->greetings_missed, why);
+	if (was_up)
+		pool_changed(backend, false, "greetings", backend->suspended_why);
 }
 
 /* A trial has ended: when the next is due. */

@@ -21,8 +21,8 @@
  * take them, or the moment of the next trial has changed. */
 typedef void pool_usable_fn(void *context);
 
-/* An empty pool with one reference; NULL when there is no memory. */
-struct pool *pool_new(const char *name, pool_usable_fn *on_usable, void *context);
+/* An empty pool with one reference, for so many workers; NULL when there is no memory. */
+struct pool *pool_new(const char *name, unsigned workers, pool_usable_fn *on_usable, void *context);
 struct pool *pool_ref(struct pool *pool);
 void pool_unref(struct pool *pool);
 
@@ -39,6 +39,9 @@ int pool_change_prepare(
 	struct pool_change *change, struct pool *pool, const struct pool_conf *conf);
 void pool_change_drop(struct pool_change *change);
 void pool_change_commit(struct pool_change *change, struct pool *pool);
+
+/* A probe of a backend has ended; counts it. Main thread. */
+void pool_count_probe(struct pool *pool, const char *backend, bool ok);
 
 /* What the probes say of a backend; unknown ones are ignored. detail is for the log. */
 void pool_probed(struct pool *pool, const char *backend, const struct addr *address, bool up,

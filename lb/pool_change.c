@@ -4,7 +4,9 @@
  */
 #include "lb/pool.h"
 
+#include "lb/metrics.h"
 #include "lb/pool_state.h"
+#include "lb/tally.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,17 +46,39 @@ dismiss(struct pool *pool, struct backend *backend)
 
 /* The members of the next configuration. */
 
+/* That of who has the name now, at another address, or had it; NULL for none. */
+static struct tally *
+find_tally(const struct pool *pool, const char *name)
+{
+	const struct backend *backend = pool_find(pool, name, NULL);
+	if (!backend)
+		backend = pool->former;
+	while (backend && strcmp(backend->name, name) != 0)
+		backend = backend->next_former;
+	return backend ? backend->tally : NULL;
+}
+
 /* One that is to become a member, with a reference: it has been one and is not forgotten, or is
  * new. */
 static struct backend *
 find_or_make(struct pool *pool, const struct backend_conf *conf)
 {
+	struct tally *tally = NULL;
 	pthread_mutex_lock(&pool->mutex);
 	struct backend *backend = find_former(pool, conf);
 	if (backend)
 		backend->refs++;
+	else if ((tally = find_tally(pool, conf->name)))
+		tally_ref(tally);
 	pthread_mutex_unlock(&pool->mutex);
-	return backend ? backend : backend_new(pool, conf);
+	if (backend)
+		return backend;
+	if (!tally)
+		tally = tally_new(sizeof(struct backend_counts), pool->workers);
+	if (tally)
+		backend = backend_new(pool, conf, tally);
+	tally_unref(tally);
+	return backend;
 }
 
 int
@@ -129,7 +153,7 @@ forget_greetings(struct backend *backend)
 	backend->suspended = false;
 	backend->greetings_missed = 0;
 	if (!was_up && backend_is_up(backend))
-		pool_log_change(backend, true, "greetings", "greeting_fall is 0 now");
+		pool_changed(backend, true, "greetings", "greeting_fall is 0 now");
 }
 
 static void

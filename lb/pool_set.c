@@ -7,6 +7,7 @@
 #include <string.h>
 
 struct pool_set {
+	unsigned workers;
 	pool_usable_fn *on_usable;
 	void *context;
 	struct pool **pools;
@@ -21,11 +22,12 @@ struct pool_plan {
 };
 
 struct pool_set *
-pool_set_new(pool_usable_fn *on_usable, void *context)
+pool_set_new(unsigned workers, pool_usable_fn *on_usable, void *context)
 {
 	struct pool_set *set = calloc(1, sizeof(*set));
 	if (!set)
 		return NULL;
+	set->workers = workers;
 	set->on_usable = on_usable;
 	set->context = context;
 	return set;
@@ -61,7 +63,7 @@ static struct pool *
 find_or_make(struct pool_set *set, const char *name)
 {
 	struct pool *pool = pool_set_find(set, name);
-	return pool ? pool_ref(pool) : pool_new(name, set->on_usable, set->context);
+	return pool ? pool_ref(pool) : pool_new(name, set->workers, set->on_usable, set->context);
 }
 
 static int

@@ -10,8 +10,8 @@
 
 struct pool_set;
 
-/* on_usable: of every pool. NULL when there is no memory. */
-struct pool_set *pool_set_new(pool_usable_fn *on_usable, void *context);
+/* workers, on_usable: of every pool. NULL when there is no memory. */
+struct pool_set *pool_set_new(unsigned workers, pool_usable_fn *on_usable, void *context);
 void pool_set_free(struct pool_set *set);
 
 /* The pool of that name; NULL when there is none. */

@@ -13,6 +13,7 @@
 
 struct pool {
 	char *name;
+	unsigned workers;
 	pool_usable_fn *on_usable;
 	void *context;
 	unsigned refs; /* atomic */
@@ -41,7 +42,8 @@ bool pool_may_use(const struct pool *pool, const struct backend *backend);
 /* One that is no member any more, if it is one, has no sessions left. */
 void pool_forget(struct pool *pool, const struct backend *backend);
 
-void pool_log_change(const struct backend *backend, bool up, const char *cause, const char *detail);
+/* It went up or down: notes since when, and logs it. */
+void pool_changed(struct backend *backend, bool up, const char *cause, const char *detail);
 
 /* After any change of what keeps a backend in or out, or of what it may have: calls those who wait.
  * Returns whether on_usable is to be told. */

@@ -6,23 +6,37 @@
 #include "lb/pool_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-static struct backend_status
-look(struct backend *backend)
+/* Where both keep it down, the probe: it says more of the relay. */
+static void
+look_why(struct backend_status *status, const struct backend *backend)
+{
+	if (backend_is_up(backend))
+		return;
+	status->cause = backend->probe_up ? "greetings" : "probe";
+	memcpy(status->why, backend->probe_up ? backend->suspended_why : backend->probe_why,
+		sizeof(status->why));
+}
+
+static void
+look(struct backend_status *status, struct backend *backend)
 {
 	backend->refs++;
-	return (struct backend_status){
+	*status = (struct backend_status){
 		.backend = backend,
 		.endpoint = {.addr = backend->address, .port = backend->port},
 		.admin = backend->admin,
 		.up = backend_is_up(backend),
 		.probe_up = backend->probe_up,
 		.greetings_up = !backend->suspended,
+		.since_ms = backend->since_ms,
 		.backup = backend->backup,
 		.weight = backend->weight,
 		.active = backend->active,
 		.max_sessions = backend->max_sessions,
 	};
+	look_why(status, backend);
 }
 
 int
@@ -36,7 +50,7 @@ pool_look(struct pool *pool, struct pool_status *status)
 	pthread_mutex_lock(&pool->mutex);
 	status->count = pool->count;
 	for (unsigned i = 0; i < pool->count; i++)
-		status->backends[i] = look(pool->members[i]);
+		look(&status->backends[i], pool->members[i]);
 	status->waiting = pool->line.count;
 	status->opens = pool->opens;
 	pthread_mutex_unlock(&pool->mutex);

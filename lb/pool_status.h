@@ -5,6 +5,7 @@
 #ifndef LB_POOL_STATUS_H
 #define LB_POOL_STATUS_H
 
+#include "lb/backend.h"
 #include "lb/pool.h"
 
 #include <stdbool.h>
@@ -17,6 +18,9 @@ struct backend_status {
 	bool up; /* by both that follow */
 	bool probe_up;
 	bool greetings_up;
+	uint64_t since_ms;         /* up or down since then; wall.h */
+	const char *cause;         /* static: what keeps it down, as in a health event; NULL: up */
+	char why[BACKEND_WHY_MAX]; /* the cause's detail */
 	bool backup;
 	unsigned weight;
 	unsigned active;

@@ -7,6 +7,7 @@
 #include "lb/clock.h"
 #include "lb/log.h"
 #include "lb/session.h"
+#include "lb/session_counts.h"
 #include "lb/view.h"
 #include "lb/wire/proxy_reader.h"
 #include "lb/worker.h"
@@ -56,10 +57,12 @@ renew_view(struct session *session)
 		view ? view_find_listener(view, session->listener->name) : NULL;
 	if (!listener || view == session->view)
 		return 0;
+	session_counts_leave(session);
 	view_ref(view);
 	view_unref(session->view);
 	session->view = view;
 	session->listener = listener;
+	session_counts_enter(session);
 	return proxy_in_is_due(session) ? 0 : -1;
 }
 

@@ -8,6 +8,8 @@
 #include "lb/leave.h"
 #include "lb/linger.h"
 #include "lb/session.h"
+#include "lb/session_counts.h"
+#include "lb/view.h"
 
 #include <errno.h>
 
@@ -24,8 +26,8 @@ static void
 on_reply(void *context, enum verb verb, const struct reply_status *status)
 {
 	struct session *session = context;
-	(void)status;
 	session->rests = verb == VERB_DOT || verb == VERB_BDAT_LAST;
+	session_counts_reply(session, verb, status->code);
 }
 
 /* Closes once both sides have ended and have got everything. */
@@ -117,19 +119,48 @@ resume(struct session *session, struct conn *from, struct conn *to)
 		touch(session);
 	if (leave_if_due(session))
 		return;
-	if (!from->ended)
+	bool waits = from == &session->client && session->over_limit;
+	if (!from->ended && !waits)
 		conn_receive(from);
 	close_if_done(session);
+}
+
+/* One MAIL more, of which none has passed yet. */
+static bool
+may_send_message(struct session *session)
+{
+	struct limits *limits = view_limits(session->view, session->listener);
+	return limits_take_message(limits, &session->source.addr, clock_ms()) == LIMIT_NONE;
+}
+
+/* Returns how much of the chunk may pass: less than all before a MAIL of who is over his limit,
+ * which is refused instead once what came before it is answered. */
+static size_t
+read_client(struct session *session, const struct chunk *chunk)
+{
+	struct tracker *tracker = &session->tracker;
+	size_t len = tracker_read_client(tracker, chunk->data, chunk->len);
+	while (len < chunk->len && may_send_message(session)) {
+		tracker_pass_mail(tracker);
+		len += tracker_read_client(tracker, chunk->data + len, chunk->len - len);
+	}
+	return len;
 }
 
 static void
 client_received(struct conn *conn, struct chunk *chunk)
 {
 	struct session *session = session_of_client(conn);
-	session->bytes_in += chunk->len;
+	session_counts_in(session, chunk->len);
 	session->rests = false;
-	tracker_read_client(&session->tracker, chunk->data, chunk->len);
+	size_t len = read_client(session, chunk);
+	session->over_limit = len < chunk->len;
+	chunk->len = len;
 	pass_on(session, conn, &session->backend, chunk);
+	if (!session->over_limit)
+		return;
+	conn_pause(conn);
+	leave_if_due(session);
 }
 
 static void
@@ -163,7 +194,7 @@ backend_received(struct conn *conn, struct chunk *chunk)
 {
 	struct session *session = session_of_backend(conn);
 	bool awaited_final = session_awaits_final(session);
-	session->bytes_out += chunk->len;
+	session_counts_out(session, chunk->len);
 	tracker_read_relay(&session->tracker, chunk->data, chunk->len, on_reply, session);
 	pass_on(session, conn, &session->client, chunk);
 	if (session->phase == PHASE_PUMP)
@@ -212,6 +243,7 @@ pump_start(struct session *session, struct chunk *greeting, size_t behind)
 	session->client.events = &pump_client_events;
 	session->backend.events = &pump_backend_events;
 	tracker_init(&session->tracker);
+	tracker_hold_mail(&session->tracker, true);
 	session->greeted = true;
 	session_set_phase(session, PHASE_PUMP);
 	touch(session);
@@ -220,7 +252,7 @@ pump_start(struct session *session, struct chunk *greeting, size_t behind)
 		struct chunk *next = greeting->next;
 		if (!next)
 			read_behind_greeting(session, greeting, behind);
-		session->bytes_out += greeting->len;
+		session_counts_out(session, greeting->len);
 		flushed = conn_send(&session->client, greeting);
 		greeting = next;
 	}

@@ -4,6 +4,8 @@
 #include "lb/runtime.h"
 
 #include "lb/io/socket.h"
+#include "lb/metrics.h"
+#include "lb/tally.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -144,6 +146,33 @@ prepare_limits(struct runtime *runtime, const struct runtime *before)
 	return runtime->limits ? 0 : -1;
 }
 
+/* A listener goes on counting where it counted, by its name. */
+static struct tally *
+find_tally(const struct runtime *runtime, const char *listener)
+{
+	for (size_t i = 0; runtime && i < runtime->snapshot->listener_count; i++) {
+		if (strcmp(runtime->snapshot->listeners[i].name, listener) == 0)
+			return runtime->tallies[i];
+	}
+	return NULL;
+}
+
+static int
+make_tallies(struct runtime *runtime, const struct runtime *before)
+{
+	const struct snapshot *snapshot = runtime->snapshot;
+	runtime->tallies = calloc(snapshot->listener_count, sizeof(struct tally *));
+	for (size_t i = 0; runtime->tallies && i < snapshot->listener_count; i++) {
+		struct tally *old = find_tally(before, snapshot->listeners[i].name);
+		runtime->tallies[i] =
+			old ? tally_ref(old)
+			    : tally_new(sizeof(struct listener_counts), runtime->workers);
+		if (!runtime->tallies[i])
+			return -1;
+	}
+	return runtime->tallies ? 0 : -1;
+}
+
 static size_t
 count_binds(const struct snapshot *snapshot)
 {
@@ -169,7 +198,7 @@ runtime_prepare(const struct runtime *before, struct snapshot *snapshot, struct 
 	runtime->bindings = calloc(count_binds(snapshot), sizeof(struct binding));
 	runtime->plan = pool_plan_new(set, snapshot);
 	if (!runtime->pools || !runtime->bindings || !runtime->plan ||
-		prepare_limits(runtime, before) < 0)
+		prepare_limits(runtime, before) < 0 || make_tallies(runtime, before) < 0)
 		goto no_memory;
 	bind_all(runtime, before, report);
 	if (report->errors == errors)
@@ -224,10 +253,13 @@ runtime_unref(struct runtime *runtime)
 		pool_unref(runtime->pools[i]);
 	for (size_t i = 0; runtime->limits && i < runtime->snapshot->listener_count; i++)
 		limits_unref(runtime->limits[i]);
+	for (size_t i = 0; runtime->tallies && i < runtime->snapshot->listener_count; i++)
+		tally_unref(runtime->tallies[i]);
 	for (size_t i = 0; i < runtime->binding_count; i++)
 		free(runtime->bindings[i].fds);
 	free(runtime->pools);
 	free(runtime->limits);
+	free(runtime->tallies);
 	free(runtime->bindings);
 	snapshot_unref(runtime->snapshot);
 	free(runtime);

@@ -24,10 +24,13 @@ struct binding {
 	bool inherited; /* from the runtime before */
 };
 
+struct tally;
+
 struct runtime {
 	struct snapshot *snapshot;
 	struct pool **pools;    /* as in the snapshot */
-	struct limits **limits; /* of its listeners */
+	struct limits **limits; /* as the snapshot's listeners */
+	struct tally **tallies; /* likewise, of listener_counts (metrics.h) */
 	struct binding *bindings;
 	size_t binding_count;
 	unsigned workers;

@@ -13,6 +13,7 @@
 #include "lb/log.h"
 #include "lb/proxy_in.h"
 #include "lb/pump.h"
+#include "lb/session_counts.h"
 #include "lb/view.h"
 #include "lb/wire/reply.h"
 #include "lb/worker.h"
@@ -36,24 +37,6 @@ static const char *const phase_names[] = {
 	[PHASE_PUMP] = "pump",
 	[PHASE_FLUSH] = "flush",
 	[PHASE_CLOSED] = "closed",
-};
-
-static const char *const result_names[] = {
-	[RESULT_OK] = "ok",
-	[RESULT_DENIED] = "denied",
-	[RESULT_LIMITED] = "limited",
-	[RESULT_NO_BACKEND] = "no_backend",
-	[RESULT_CLIENT_LOST] = "client_lost",
-	[RESULT_BACKEND_LOST] = "backend_lost",
-	[RESULT_IDLE] = "idle",
-	[RESULT_DRAINED] = "drained",
-	[RESULT_ERROR] = "error",
-};
-
-static const char *const end_names[] = {
-	[END_CLIENT] = "client",
-	[END_BACKEND] = "backend",
-	[END_BALANCER] = "balancer",
 };
 
 const char *
@@ -149,6 +132,7 @@ static const struct conn_events waiting_client_events = {
 static void
 deny(struct session *session, const struct verdict *verdict)
 {
+	session_counts_denied(session, DENIAL_ACL);
 	denials_add(worker_denials(session->worker), session, verdict);
 	switch (session->listener->on_deny) {
 	case ON_DENY_421:
@@ -253,6 +237,7 @@ session_new(struct worker *worker, struct view *view, const struct listener_conf
 	conn_init(&session->backend, worker_io(worker), &attempt_events);
 	conn_open(&session->client, fd);
 	session->id = worker_add(worker, session);
+	session_counts_enter(session);
 	return session;
 }
 
@@ -318,7 +303,9 @@ session_refuse(struct session *session, enum session_result result, enum reply r
 		session_close(session);
 		return;
 	}
-	session->bytes_out += len;
+	/* A denied client counts as such, and its bytes do not. */
+	if (result != RESULT_DENIED)
+		session_counts_out(session, len);
 	linger_start(session);
 }
 
@@ -327,6 +314,7 @@ session_limit(struct session *session, enum limit limit)
 {
 	struct limits *limits = view_limits(session->view, session->listener);
 	struct rate_conf rate = limits_rate(limits, limit);
+	session_counts_denied(session, limit_denial(limit));
 	denials_limit(worker_denials(session->worker), session, limit, &rate);
 	session_refuse(session, RESULT_LIMITED, limit_reply(limit));
 }
@@ -361,8 +349,8 @@ log_session(const struct session *session)
 	log_endpoint(&line, "backend_addr",
 		served ? &session->relay_endpoint : &(struct endpoint){.port = 0});
 	log_number(&line, "attempts", session->attempts);
-	log_text(&line, "result", result_names[session->result]);
-	log_text(&line, "end", end_names[session->end]);
+	log_text(&line, "result", session_result_names[session->result]);
+	log_text(&line, "end", session_end_names[session->end]);
 	log_number(&line, "queue_ms", session->queue_ms);
 	log_number(&line, "connect_ms", session->connect_ms);
 	log_number(&line, "greeting_ms", session->greeting_ms);
@@ -386,8 +374,11 @@ session_close(struct session *session)
 	limits_leave(&session->admission);
 	if (session->lingers)
 		worker_give_linger(session->worker);
-	if (session->result != RESULT_DENIED)
+	/* A denied client has a line of its own already, and was counted with it. */
+	if (session->result != RESULT_DENIED) {
+		session_counts_end(session);
 		log_session(session);
+	}
 	conn_close(&session->client);
 	conn_close(&session->backend);
 	if (session->relay)

@@ -17,6 +17,7 @@
 #include "conf/snapshot.h"
 #include "lb/io/conn.h"
 #include "lb/limits.h"
+#include "lb/outcome.h"
 #include "lb/pool.h"
 #include "lb/tracker.h"
 #include "lb/wire/reply.h"
@@ -27,6 +28,7 @@
 #include <stdint.h>
 
 struct gate;
+struct listener_counts;
 struct proxy_reader;
 struct view;
 struct worker;
@@ -43,37 +45,21 @@ enum phase {
 	PHASE_CLOSED,
 };
 
-enum session_result {
-	RESULT_OK,
-	RESULT_DENIED,
-	RESULT_LIMITED,
-	RESULT_NO_BACKEND,
-	RESULT_CLIENT_LOST,
-	RESULT_BACKEND_LOST,
-	RESULT_IDLE,
-	RESULT_DRAINED,
-	RESULT_ERROR,
-};
-
-enum session_end {
-	END_CLIENT,
-	END_BACKEND,
-	END_BALANCER,
-};
-
 struct session {
 	struct worker *worker;
 	struct view *view; /* the configuration it began under */
 	const struct listener_conf *listener;
-	struct session *next, *prev; /* among the worker's sessions */
+	struct listener_counts *counts; /* what its worker counts of the listener */
+	struct session *next, *prev;    /* among the worker's sessions */
 	enum phase phase;
 	bool hurried;  /* its descriptor is wanted back: to be turned away, without lingering */
 	bool has_room; /* counts among max_sessions: not those turned away */
 	struct admission admission; /* likewise, among the listener's and its client's */
 	bool lingers;               /* counted as such by the worker */
 	bool greeted;               /* a backend has, and the tracker reads along */
-	bool rests;                 /* the latest that a backend answered was a whole message */
-	bool decided;               /* result and end stand */
+	bool over_limit; /* of messages: refused once the backend has answered what came before */
+	bool rests;      /* the latest that a backend answered was a whole message */
+	bool decided;    /* result and end stand */
 	enum session_result result;
 	enum session_end end;
 	struct conn client;

@@ -52,6 +52,7 @@ enum tracker_opaque {
 	OPAQUE_REPLY,    /* the relay said what is no reply, */
 	OPAQUE_SURPLUS,  /* or replied where nothing was outstanding, other than 421, */
 	OPAQUE_INTERMEDIATE, /* or 3xx where nobody knows what follows */
+	OPAQUES,
 };
 
 struct tracker {

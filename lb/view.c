@@ -8,6 +8,7 @@
 #include "lb/log.h"
 #include "lb/memory.h"
 #include "lb/session.h"
+#include "lb/tally.h"
 #include "lb/worker.h"
 
 #include <errno.h>
@@ -94,6 +95,14 @@ struct limits *
 view_limits(const struct view *view, const struct listener_conf *conf)
 {
 	return view->runtime->limits[conf - view->runtime->snapshot->listeners];
+}
+
+struct listener_counts *
+view_counts(const struct view *view, const struct listener_conf *listener)
+{
+	const struct runtime *runtime = view->runtime;
+	return tally_block(runtime->tallies[listener - runtime->snapshot->listeners],
+		worker_index(view->worker));
 }
 
 const struct listener_conf *

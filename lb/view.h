@@ -20,6 +20,9 @@ void view_unref(struct view *view);
 /* The listener of that name; NULL when there is none. */
 const struct listener_conf *view_find_listener(const struct view *view, const char *name);
 
+/* What this worker counts of one of the view's listeners. */
+struct listener_counts *view_counts(const struct view *view, const struct listener_conf *listener);
+
 struct pool *view_pool(const struct view *view, const struct pool_conf *conf);
 struct limits *view_limits(const struct view *view, const struct listener_conf *conf);
 

@@ -1,9 +1,11 @@
 # bash completion for smtplb(8): commands, their options, and the backends of the running daemon.
 
+# Names stand alone on their lines, those of the backends deeper in.
 _smtplb_targets() {
-    smtplb status "$@" 2>/dev/null | awk '
-        /^pool / { pool = $2; sub(":", "", pool) }
-        /^  / && $1 != "BACKEND" { print pool "/" $1 }'
+    smtplb status --json "$@" 2>/dev/null | awk -F'"' '
+        /^  "pools"/ { pools = 1 }
+        pools && /^      "name"/ { pool = $4 }
+        pools && /^          "name"/ { print pool "/" $4 }'
 }
 
 _smtplb() {
@@ -16,14 +18,18 @@ _smtplb() {
         return
     fi
     case $before in
-    -c | --socket)
+    -c | --socket | =)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
     esac
     for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        -c | --socket) where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;
+        -c | --socket)
+            where+=("${COMP_WORDS[i]}")
+            [ "${COMP_WORDS[i + 1]}" = "=" ] && ((i++))
+            where+=("${COMP_WORDS[++i]}")
+            ;;
         esac
     done
     case $command in

@@ -45,7 +45,13 @@ answer_error(struct http_exchange *exchange, unsigned status, const char *what, 
 }
 
 void
+answer_body(struct http_exchange *exchange, unsigned status, const char *type, char *body)
+{
+	give(exchange, status, type, body, NULL);
+}
+
+void
 answer_text(struct http_exchange *exchange, unsigned status, const char *text)
 {
-	give(exchange, status, "text/plain; charset=utf-8", strdup(text), NULL);
+	answer_body(exchange, status, "text/plain; charset=utf-8", strdup(text));
 }

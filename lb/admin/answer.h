@@ -15,6 +15,9 @@ void answer_json(struct http_exchange *exchange, unsigned status, json_t *json);
 void answer_error(
 	struct http_exchange *exchange, unsigned status, const char *what, const char *allow);
 
+/* A body of any type (static), which is for free(3) by whom it is given to; NULL is a 500. */
+void answer_body(struct http_exchange *exchange, unsigned status, const char *type, char *body);
+
 void answer_text(struct http_exchange *exchange, unsigned status, const char *text);
 
 #endif

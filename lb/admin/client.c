@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 enum {
+	STATUS_LEAST = 100,
+	STATUS_MOST = 599,
 	ANSWER_MAX = 256 << 20, /* bytes: of a daemon that has gone mad */
 };
 
@@ -109,11 +111,13 @@ is_whole(const char *head, const char *body, size_t body_len)
 	return false;
 }
 
-static int
-parse(struct client_reply *reply, const char *text, size_t len)
+int
+client_parse(struct client_reply *reply, const char *text, size_t len)
 {
 	const char *body = strstr(text, "\r\n\r\n");
 	if (sscanf(text, "HTTP/1.%*1u %3u", &reply->status) != 1 || !body)
+		return -1;
+	if (reply->status < STATUS_LEAST || reply->status > STATUS_MOST)
 		return -1;
 	body += strlen("\r\n\r\n");
 	size_t body_len = len - (size_t)(body - text);
@@ -153,7 +157,7 @@ client_ask(struct client_reply *reply, const char *path_of_socket, const char *m
 	close(fd);
 	if (!text)
 		return fail(path_of_socket, advice(error));
-	int result = parse(reply, text, len);
+	int result = client_parse(reply, text, len);
 	free(text);
 	return result < 0 ? fail(path_of_socket, "what it says is no answer of smtplb's") : 0;
 }

@@ -5,6 +5,7 @@
 #define LB_ADMIN_CLIENT_H
 
 #include <jansson.h>
+#include <stddef.h>
 
 struct client_reply {
 	unsigned status;
@@ -15,5 +16,9 @@ struct client_reply {
  * the daemon can't be reached, or what came is no answer of its. */
 int client_ask(struct client_reply *reply, const char *path_of_socket, const char *method,
 	const char *path, unsigned wait_s);
+
+/* Reads what came until the connection's end, behind which stands a NUL. Returns 0, or -1 when that
+ * is no whole answer in JSON; then there is nothing to free. */
+int client_parse(struct client_reply *reply, const char *text, size_t len);
 
 #endif

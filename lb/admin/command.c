@@ -4,6 +4,8 @@
 #include "lb/admin/command.h"
 
 #include "lb/admin/client.h"
+#include "lb/admin/show.h"
+#include "lb/admin/target.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,39 +44,25 @@ command_reload(const char *path_of_socket)
 	return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Names have letters, digits, - and _ (conf/), so a path needs no escapes: whatever else stands
- * there is the name of nothing. */
-static bool
-is_plain(const char *text)
-{
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-	return *text && strspn(text, plain) == strlen(text);
-}
-
 int
-command_give_order(const char *path_of_socket, const char *target, const char *state)
+command_give_order(const char *path_of_socket, const char *text, const char *state)
 {
-	char path[1024];
+	char path[2 * NAME_LEN_MAX + 64];
+	struct target target;
 	struct client_reply reply;
-	const char *slash = strchr(target, '/');
-	size_t pool_len = slash ? (size_t)(slash - target) : 0;
-	char pool[256] = "";
-	if (slash && pool_len < sizeof(pool))
-		memcpy(pool, target, pool_len);
-	if (!is_plain(pool) || !is_plain(slash + 1) || strlen(slash) > 256) {
-		fprintf(stderr, "smtplb: not POOL/BACKEND: %s\n", target);
+	if (target_parse(&target, text) < 0) {
+		fprintf(stderr, "smtplb: not POOL/BACKEND: %s\n", text);
 		return EXIT_FAILURE;
 	}
-	snprintf(path, sizeof(path), "/v1/pools/%s/backends/%s/%s", pool, slash + 1, state);
+	snprintf(path, sizeof(path), "/v1/pools/%s/backends/%s/%s", target.pool, target.backend,
+		state);
 	if (client_ask(&reply, path_of_socket, "POST", path, WAIT_S) < 0)
 		return EXIT_FAILURE;
 	bool done = reply.status == STATUS_OK;
 	if (done)
-		printf("%s: %s\n", target, state);
+		printf("%s: %s\n", text, state);
 	else
-		fprintf(stderr, "smtplb: %s: %s\n", target,
-			json_string_value(json_object_get(reply.json, "error")));
+		fprintf(stderr, "smtplb: %s: %s\n", text, show_text(reply.json, "error"));
 	json_decref(reply.json);
 	return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -6,6 +6,7 @@
 
 #include "acl/fix.h"
 #include "conf/snapshot.h"
+#include "lb/admin/json_text.h"
 #include "lb/denied.h"
 #include "lb/runtime.h"
 #include "lb/wall.h"
@@ -14,42 +15,9 @@
 #include <string.h>
 
 enum {
-	RULE_MAX = 4096 + 128,   /* a path and a rule */
-	FIX_MAX = 4 * RULE_MAX,  /* a few of them */
-	UTF8_LEAD_LATIN1 = 0xc0, /* what U+0080 to U+00FF begin with, but for two bits, */
-	UTF8_TRAIL = 0x80,       /* and all that follow, but for six */
-	UTF8_TRAIL_BITS = 6,
-	UTF8_TRAIL_MASK = 0x3f,
+	RULE_MAX = 4096 + 128,  /* a path and a rule */
+	FIX_MAX = 4 * RULE_MAX, /* a few of them */
 };
-
-/* As the log writes bytes into JSON: each that is not ASCII by its value, \u0080 to \u00ff. */
-static json_t *
-bytes_json(const char *text)
-{
-	char *utf8 = malloc(2 * strlen(text) + 1);
-	size_t len = 0;
-	if (!utf8)
-		return NULL;
-	for (const unsigned char *byte = (const unsigned char *)text; *byte; byte++) {
-		if (*byte >= UTF8_TRAIL) {
-			utf8[len++] = (char)(UTF8_LEAD_LATIN1 | *byte >> UTF8_TRAIL_BITS);
-			utf8[len++] = (char)(UTF8_TRAIL | (*byte & UTF8_TRAIL_MASK));
-		} else {
-			utf8[len++] = (char)*byte;
-		}
-	}
-	json_t *json = json_stringn(utf8, len);
-	free(utf8);
-	return json;
-}
-
-/* A path in it may be any bytes; jansson takes UTF-8 alone. */
-static json_t *
-text_json(const char *text)
-{
-	json_t *json = json_string(text);
-	return json ? json : bytes_json(text);
-}
 
 static uint32_t
 look_up(const struct snapshot *snapshot, enum geo_kind kind, const struct addr *addr)
@@ -92,7 +60,7 @@ rule_json(const struct listener_conf *listener, const struct addr *addr)
 		return json_null();
 	char text[RULE_MAX];
 	struct verdict verdict = acl_decide(listener->acl, addr);
-	return text_json(verdict_format(&verdict, text, sizeof(text)));
+	return json_text(verdict_format(&verdict, text, sizeof(text)));
 }
 
 static json_t *
@@ -101,7 +69,7 @@ fix_json(const struct listener_conf *listener, const struct addr *addr)
 	char text[FIX_MAX];
 	if (!listener || !fix_format(listener->acl, addr, text, sizeof(text)))
 		return json_null();
-	return text_json(text);
+	return json_text(text);
 }
 
 static json_t *

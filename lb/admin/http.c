@@ -4,6 +4,8 @@
  */
 #include "lb/admin/http.h"
 
+#include "lb/admin/guests.h"
+
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdbool.h>
@@ -13,10 +15,15 @@
 
 enum {
 	CONNECTIONS_MAX = 32,
-	CONNECTION_MEMORY = 16 * 1024, /* bytes: a longer request is refused with 413, 414 or 431 */
+	CONNECTION_MEMORY = 16 * 1024, /* bytes: a longer head is refused with 414 or 431 */
+	BODY_MAX = 64 * 1024,          /* bytes; what is more is refused: no request needs any */
 	IDLE_TIMEOUT_S = 10,
+	STATUS_TOO_LARGE = 413,
 	STATUS_UNAVAILABLE = 503,
 };
+
+static const char stops[] = "{\"error\":\"it stops\"}";
+static const char too_large[] = "{\"error\":\"no request needs such a body\"}";
 
 struct http {
 	struct ev_loop *loop;
@@ -27,6 +34,7 @@ struct http {
 	ev_timer timer;
 	bool retired;
 	struct http_exchange *waiting; /* suspended, unanswered */
+	struct guests guests;
 };
 
 struct http_exchange {
@@ -34,6 +42,7 @@ struct http_exchange {
 	struct MHD_Connection *connection;
 	struct MHD_Response *response; /* NULL until it is answered */
 	unsigned status;
+	size_t body_len;
 	bool handled, suspended;
 	struct http_exchange *next, **link; /* among those that wait */
 };
@@ -66,6 +75,7 @@ suspend(struct http_exchange *exchange)
 		exchange->next->link = &exchange->next;
 	exchange->link = &http->waiting;
 	http->waiting = exchange;
+	guests_turn(&http->guests, exchange->connection, GUEST_WAITS);
 	MHD_suspend_connection(exchange->connection);
 }
 
@@ -76,9 +86,10 @@ resume(struct http_exchange *exchange)
 	*exchange->link = exchange->next;
 	if (exchange->next)
 		exchange->next->link = exchange->link;
+	struct http *http = exchange->http;
+	guests_turn(&http->guests, exchange->connection, GUEST_TAKES);
 	MHD_resume_connection(exchange->connection);
 	/* It goes on in the loop's next round, not within the caller. */
-	struct http *http = exchange->http;
 	ev_feed_event(http->loop, &http->ready, EV_READ);
 }
 
@@ -92,6 +103,20 @@ http_answer(struct http_exchange *exchange, const struct http_answer *answer)
 		resume(exchange);
 }
 
+/* A static text in JSON. */
+static void
+refuse(struct http_exchange *exchange, unsigned status, const char *json)
+{
+	char *body = strdup(json);
+	struct http_answer answer = {
+		.status = status,
+		.type = "application/json",
+		.body = body,
+		.len = body ? strlen(body) : 0,
+	};
+	http_answer(exchange, &answer);
+}
+
 void *
 http_context(const struct http_exchange *exchange)
 {
@@ -100,6 +125,34 @@ http_context(const struct http_exchange *exchange)
 
 /* What libmicrohttpd calls. */
 
+/* By its own account; a body in chunks shows as it comes. */
+static bool
+is_too_large(struct MHD_Connection *connection)
+{
+	const char *len = MHD_lookup_connection_value(
+		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	return len && strtoull(len, NULL, 10) > BODY_MAX;
+}
+
+/* Only the head has come. */
+static enum MHD_Result
+begin(struct http *http, struct MHD_Connection *connection, void **state)
+{
+	struct http_exchange *exchange =
+		guests_know(connection) ? calloc(1, sizeof(*exchange)) : NULL;
+	if (!exchange)
+		return MHD_NO;
+	exchange->http = http;
+	exchange->connection = connection;
+	*state = exchange;
+	if (!is_too_large(connection))
+		return MHD_YES;
+	refuse(exchange, STATUS_TOO_LARGE, too_large);
+	return exchange->response
+		       ? MHD_queue_response(connection, exchange->status, exchange->response)
+		       : MHD_NO;
+}
+
 static enum MHD_Result
 on_request(void *context, struct MHD_Connection *connection, const char *path, const char *method,
 	const char *version, const char *body, size_t *body_len, void **state)
@@ -107,18 +160,12 @@ on_request(void *context, struct MHD_Connection *connection, const char *path, c
 	(void)version;
 	(void)body;
 	struct http_exchange *exchange = *state;
-	if (!exchange) { /* only the head has come */
-		exchange = calloc(1, sizeof(*exchange));
-		if (!exchange)
-			return MHD_NO;
-		exchange->http = context;
-		exchange->connection = connection;
-		*state = exchange;
-		return MHD_YES;
-	}
+	if (!exchange)
+		return begin(context, connection, state);
 	if (*body_len) {
+		exchange->body_len += *body_len;
 		*body_len = 0;
-		return MHD_YES;
+		return exchange->body_len > BODY_MAX ? MHD_NO : MHD_YES;
 	}
 	if (!exchange->handled)
 		exchange->http->handler(exchange->http->context, exchange, method, path);
@@ -128,6 +175,7 @@ on_request(void *context, struct MHD_Connection *connection, const char *path, c
 	}
 	if (!exchange->response) /* no memory for it */
 		return MHD_NO;
+	guests_turn(&exchange->http->guests, connection, GUEST_TAKES);
 	return MHD_queue_response(connection, exchange->status, exchange->response);
 }
 
@@ -135,11 +183,13 @@ static void
 on_completed(void *context, struct MHD_Connection *connection, void **state,
 	enum MHD_RequestTerminationCode code)
 {
-	(void)context;
-	(void)connection;
 	(void)code;
 	struct http_exchange *exchange = *state;
-	if (exchange && exchange->response)
+	struct http *http = context;
+	if (!exchange)
+		return;
+	guests_turn(&http->guests, connection, GUEST_ASKS);
+	if (exchange->response)
 		MHD_destroy_response(exchange->response);
 	free(exchange);
 	*state = NULL;
@@ -162,6 +212,7 @@ run(struct http *http)
 	do {
 		before = count_connections(http);
 		MHD_run(http->daemon);
+		guests_cut_ended(&http->guests);
 	} while (count_connections(http) < before);
 }
 
@@ -205,12 +256,14 @@ http_new(struct ev_loop *loop, int fd, http_handler_fn *handler, void *context)
 		return NULL;
 	http->loop = loop;
 	http->handler = handler;
+	guests_init(&http->guests, loop);
 	http->context = context;
 	http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
 		on_request, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION,
+		guests_notice, &http->guests, MHD_OPTION_END);
 	if (!http->daemon) {
 		free(http);
 		errno = ENOMEM;
@@ -239,17 +292,26 @@ http_retire(struct http *http)
 	ev_feed_event(http->loop, &http->ready, EV_READ);
 }
 
+static void
+refuse_all(void *context, struct http_exchange *exchange, const char *method, const char *path)
+{
+	(void)context;
+	(void)method;
+	(void)path;
+	refuse(exchange, STATUS_UNAVAILABLE, stops);
+}
+
 void
 http_free(struct http *http)
 {
 	if (!http)
 		return;
+	http->handler = refuse_all;
 	while (http->waiting)
-		http_answer(http->waiting, &(struct http_answer){.status = STATUS_UNAVAILABLE,
-						   .type = "text/plain",
-						   .body = strdup("")});
+		refuse(http->waiting, STATUS_UNAVAILABLE, stops);
+	MHD_run(http->daemon);
+	MHD_stop_daemon(http->daemon);
 	ev_io_stop(http->loop, &http->ready);
 	ev_timer_stop(http->loop, &http->timer);
-	MHD_stop_daemon(http->daemon);
 	free(http);
 }

@@ -5,6 +5,10 @@
 
 #include "lb/admin/answer.h"
 #include "lb/admin/denied.h"
+#include "lb/admin/metrics_page.h"
+#include "lb/admin/process.h"
+#include "lb/admin/json_text.h"
+#include "lb/admin/path.h"
 #include "lb/admin/sessions.h"
 #include "lb/admin/status.h"
 
@@ -18,14 +22,13 @@ enum {
 	NOT_ALLOWED = 405,
 	CONFLICT = 409,
 	UNAVAILABLE = 503,
-	RELOADS_MAX = 32, /* no more connections can ask for one */
-	PATH_PARTS_MAX = 8,
+	RELOADS_MAX = 64, /* at once */
 	DENIED_ROWS = 1000,
 };
 
 /* Those who wait for a reload's outcome. */
 struct reloads {
-	struct http_exchange *exchanges[2 * RELOADS_MAX];
+	struct http_exchange *exchanges[RELOADS_MAX];
 	size_t count;
 };
 
@@ -34,15 +37,9 @@ struct routes {
 	const struct admin_orders *orders;
 	void *context;
 	struct sessions *sessions;
+	struct process *process;
 	struct reloads current; /* of the load under way */
 	struct reloads behind;  /* of the one that follows it */
-};
-
-/* A path's parts between slashes. */
-struct path {
-	char text[1024];
-	const char *parts[PATH_PARTS_MAX];
-	size_t count;
 };
 
 struct routes *
@@ -56,9 +53,10 @@ routes_new(struct ev_loop *loop, const struct serving *serving, const struct adm
 	routes->orders = orders;
 	routes->context = context;
 	routes->sessions = sessions_new(loop, serving);
-	if (routes->sessions)
+	routes->process = process_new("/proc/self");
+	if (routes->sessions && routes->process)
 		return routes;
-	free(routes);
+	routes_free(routes);
 	return NULL;
 }
 
@@ -66,6 +64,7 @@ void
 routes_free(struct routes *routes)
 {
 	sessions_free(routes->sessions);
+	process_free(routes->process);
 	free(routes);
 }
 
@@ -81,6 +80,13 @@ give_health(struct routes *routes, struct http_exchange *exchange, const struct 
 		answer_text(exchange, OK, "ok\n");
 	else
 		answer_text(exchange, UNAVAILABLE, "no backend is usable\n");
+}
+
+static void
+give_metrics(struct routes *routes, struct http_exchange *exchange, const struct path *path)
+{
+	(void)path;
+	answer_body(exchange, OK, METRICS_TYPE, metrics_page(routes->serving, routes->process));
 }
 
 static void
@@ -124,6 +130,10 @@ take_reload(struct routes *routes, struct http_exchange *exchange, const struct 
 {
 	(void)path;
 	bool behind;
+	if (routes->behind.count == RELOADS_MAX) {
+		answer_error(exchange, UNAVAILABLE, "too many ask", NULL);
+		return;
+	}
 	if (routes->orders->reload(routes->context, &behind) < 0) {
 		answer_error(exchange, UNAVAILABLE, strerror(errno), NULL);
 		return;
@@ -138,7 +148,7 @@ entries(const struct report *report, bool warning)
 	json_t *array = json_array();
 	for (size_t i = 0; i < report->count; i++) {
 		if (report->entries[i].warning == warning)
-			json_array_append_new(array, json_string(report->entries[i].text));
+			json_array_append_new(array, json_text(report->entries[i].text));
 	}
 	return array;
 }
@@ -163,46 +173,13 @@ static const struct route {
 	void (*handle)(struct routes *, struct http_exchange *, const struct path *);
 } table[] = {
 	{"GET", "healthz", give_health},
+	{"GET", "metrics", give_metrics},
 	{"GET", "v1/status", give_status},
 	{"GET", "v1/sessions", give_sessions},
 	{"GET", "v1/denied", give_denied},
 	{"POST", "v1/reload", take_reload},
 	{"POST", "v1/pools/*/backends/*/*", take_order},
 };
-
-static int
-split(struct path *path, const char *text)
-{
-	size_t len = strlen(text);
-	path->count = 0;
-	if (text[0] != '/' || len > sizeof(path->text))
-		return -1;
-	memcpy(path->text, text + 1, len);
-	char *rest = path->text, *part;
-	while ((part = strsep(&rest, "/"))) {
-		if (path->count == PATH_PARTS_MAX)
-			return -1;
-		path->parts[path->count++] = part;
-	}
-	return 0;
-}
-
-static bool
-leads_to(const struct path *path, const struct route *route)
-{
-	const char *pattern = route->parts;
-	for (size_t i = 0; i < path->count; i++) {
-		size_t len = strcspn(pattern, "/");
-		bool any = len == 1 && *pattern == '*';
-		bool same = strlen(path->parts[i]) == len && !memcmp(path->parts[i], pattern, len);
-		if (!(any ? *path->parts[i] : same))
-			return false;
-		pattern += len;
-		if (i + 1 < path->count && *pattern++ != '/')
-			return false;
-	}
-	return *pattern == '\0';
-}
 
 static void
 handle(struct routes *routes, struct http_exchange *exchange, const char *method, const char *text,
@@ -211,13 +188,13 @@ handle(struct routes *routes, struct http_exchange *exchange, const char *method
 	struct path path;
 	const char *allow = NULL;
 	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-	if (split(&path, text) < 0) {
+	if (path_split(&path, text) < 0) {
 		answer_error(exchange, NOT_FOUND, "no such page", NULL);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		const struct route *route = &table[i];
-		if (!leads_to(&path, route))
+		if (!path_leads_to(&path, route->parts))
 			continue;
 		bool is_read = strcmp(route->method, "GET") == 0;
 		if ((is_read && reads) ||

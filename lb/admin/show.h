@@ -15,4 +15,11 @@ int show(
 const char *show_text(const json_t *object, const char *key);
 long long show_number(const json_t *object, const char *key);
 
+enum {
+	SHOW_AGE_MAX = 32,
+};
+
+/* In the largest unit of which there are two: 90s, 5m, 3h. Returns buf. */
+const char *show_age(long long age_ms, char buf[SHOW_AGE_MAX]);
+
 #endif

@@ -8,33 +8,16 @@
 
 #include <stdio.h>
 
-/* In the largest unit of which there are two: 90s, 5m, 3h. */
-static void
-add_age(struct table *table, long long age_ms)
-{
-	static const struct {
-		long long ms;
-		const char *unit;
-	} units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}};
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
-		if (age_ms >= 2 * units[i].ms) {
-			table_add(
-				table, COLOUR_NONE, "%lld%s", age_ms / units[i].ms, units[i].unit);
-			return;
-		}
-	}
-	table_add(table, COLOUR_NONE, "%lldms", age_ms);
-}
-
 static void
 add_session(struct table *table, const json_t *session)
 {
 	const char *backend = show_text(session, "backend");
+	char age[SHOW_AGE_MAX];
 	table_add(table, COLOUR_NONE, "%s", show_text(session, "id"));
 	table_add(table, COLOUR_NONE, "%s", show_text(session, "client"));
 	table_add(table, COLOUR_NONE, "%s", *backend ? backend : "-");
 	table_add(table, COLOUR_NONE, "%s", show_text(session, "phase"));
-	add_age(table, show_number(session, "age_ms"));
+	table_add(table, COLOUR_NONE, "%s", show_age(show_number(session, "age_ms"), age));
 	table_add(table, COLOUR_NONE, "%lld", show_number(session, "bytes_in"));
 	table_add(table, COLOUR_NONE, "%lld", show_number(session, "bytes_out"));
 }

@@ -3,23 +3,34 @@
  */
 #include "lb/admin/command.h"
 
-#include "lb/admin/client.h"
+#include "acl/mem.h"
 #include "lb/admin/show.h"
 #include "lb/admin/table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+static void
+print_text(const char *text)
+{
+	char *tamed = mem_text(text);
+	terminal_tame(tamed);
+	terminal_print(tamed, 0, 2);
+	free(tamed);
+}
 
 static void
 print_top(const json_t *status)
 {
-	printf("smtplb %s, %s, pid %lld, %lld workers (%s), %s\n", show_text(status, "version"),
-		table_coloured(strcmp(show_text(status, "state"), "running") == 0 ? COLOUR_GOOD
-										  : COLOUR_WARN,
-			show_text(status, "state")),
-		show_number(status, "pid"), show_number(status, "workers"),
-		show_text(status, "engine"), show_text(status, "file"));
+	const char *state = show_text(status, "state"), *file = show_text(status, "file");
+	bool runs = strcmp(state, "running") == 0;
+	printf("smtplb %s, ", show_text(status, "version"));
+	terminal_print_coloured(runs ? COLOUR_GOOD : COLOUR_WARN, state, strlen(state));
+	printf(", pid %lld, %lld workers (%s)\n", show_number(status, "pid"),
+		show_number(status, "workers"), show_text(status, "engine"));
+	print_text(file);
 	printf("%lld sessions, of %lld at most\n", show_number(status, "sessions"),
 		show_number(status, "max_sessions"));
 }
@@ -46,15 +57,37 @@ print_listeners(const json_t *listeners)
 	table_fini(&table);
 }
 
+/* By the wall clock, which may have been set meanwhile. */
+static long long
+age_ms(const char *since)
+{
+	struct tm utc = {0};
+	if (!strptime(since, "%Y-%m-%dT%H:%M:%S", &utc))
+		return 0;
+	time_t then = timegm(&utc), now = time(NULL);
+	return now > then ? (long long)(now - then) * 1000 : 0;
+}
+
 static void
 add_health(struct table *table, const json_t *backend)
 {
-	if (json_is_true(json_object_get(backend, "up")))
-		table_add(table, COLOUR_GOOD, "up");
-	else if (!json_is_true(json_object_get(backend, "probe_up")))
-		table_add(table, COLOUR_BAD, "down: probe");
-	else
-		table_add(table, COLOUR_BAD, "down: greetings");
+	bool up = json_is_true(json_object_get(backend, "up"));
+	char age[SHOW_AGE_MAX];
+	table_add(table, up ? COLOUR_GOOD : COLOUR_BAD, "%s %s", up ? "up" : "down",
+		show_age(age_ms(show_text(backend, "since")), age));
+}
+
+/* Why it is down. */
+static void
+add_cause(struct table *table, const json_t *backend)
+{
+	const char *cause = show_text(backend, "cause");
+	char note[512];
+	if (!*cause)
+		return;
+	snprintf(note, sizeof(note), "%s, since %.19sZ", show_text(backend, "detail"),
+		show_text(backend, "since"));
+	table_note(table, cause, note);
 }
 
 static void
@@ -74,6 +107,7 @@ add_backend(struct table *table, const json_t *backend)
 	table_add(table, COLOUR_NONE, "%lld", show_number(backend, "weight"));
 	table_add(table, COLOUR_NONE, "%s",
 		json_is_true(json_object_get(backend, "backup")) ? "backup" : "");
+	add_cause(table, backend);
 }
 
 static void
@@ -81,13 +115,20 @@ print_pool(const json_t *pool)
 {
 	static const char *const titles[] = {
 		"BACKEND", "ADDRESS", "HEALTH", "STATE", ">SESSIONS", ">MAX", ">WEIGHT", "", NULL};
+	static const char opens[] = "fail open: none is up, all that are ready are tried";
 	struct table table;
 	size_t i;
 	json_t *backend;
-	bool opens = json_is_true(json_object_get(pool, "fail_open"));
-	printf("\npool %s: %s, %lld waiting%s%s\n", show_text(pool, "name"),
-		show_text(pool, "balance"), show_number(pool, "waiting"), opens ? ", " : "",
-		opens ? table_coloured(COLOUR_BAD, "fail open: none is up, all are tried") : "");
+	char head[512];
+	snprintf(head, sizeof(head), "pool %s: %s, %lld waiting", show_text(pool, "name"),
+		show_text(pool, "balance"), show_number(pool, "waiting"));
+	printf("\n");
+	print_text(head);
+	if (json_is_true(json_object_get(pool, "fail_open"))) {
+		printf("  ");
+		terminal_print_coloured(COLOUR_BAD, opens, strlen(opens));
+		printf("\n");
+	}
 	table_init(&table, titles);
 	json_array_foreach(json_object_get(pool, "backends"), i, backend)
 		add_backend(&table, backend);

@@ -4,9 +4,11 @@
 #include "lb/admin/status.h"
 
 #include "conf/snapshot.h"
+#include "lb/admin/json_text.h"
 #include "lb/pool_set.h"
 #include "lb/pool_status.h"
 #include "lb/runtime.h"
+#include "lb/wall.h"
 
 #include <stdint.h>
 #include <unistd.h>
@@ -33,15 +35,16 @@ limit(unsigned value)
 static json_t *
 backend_json(const struct backend_status *status)
 {
-	char text[ENDPOINT_TEXT_MAX];
+	char text[ENDPOINT_TEXT_MAX], since[WALL_TEXT_MAX];
 	const char *address = status->endpoint.port ? endpoint_format(&status->endpoint, text)
 						    : addr_format(&status->endpoint.addr, text);
-	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:s, s:i, s:b, s:o, s:o}", "name",
-		status->backend->name, "address", address, "up", status->up, "probe_up",
-		status->probe_up, "greetings_up", status->greetings_up, "state",
-		admin_state_name(status->admin), "weight", (int)status->weight, "backup",
-		status->backup, "sessions", number(status->active), "max_sessions",
-		limit(status->max_sessions));
+	return json_pack("{s:s, s:s, s:b, s:s, s:s?, s:o, s:b, s:b, s:s, s:i, s:b, s:o, s:o}",
+		"name", status->backend->name, "address", address, "up", status->up, "since",
+		wall_format(status->since_ms, since), "cause", status->cause, "detail",
+		status->cause ? json_text(status->why) : json_null(), "probe_up", status->probe_up,
+		"greetings_up", status->greetings_up, "state", admin_state_name(status->admin),
+		"weight", (int)status->weight, "backup", status->backup, "sessions",
+		number(status->active), "max_sessions", limit(status->max_sessions));
 }
 
 static json_t *
@@ -85,11 +88,11 @@ status_json(const struct serving *serving, bool stopping)
 		json_array_append_new(listeners, listener_json(&snapshot->listeners[i]));
 	uint64_t sessions = __atomic_load_n(&serving->shared.sessions, __ATOMIC_RELAXED);
 	uint64_t max = __atomic_load_n(&serving->shared.max_sessions, __ATOMIC_RELAXED);
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:o, s:o, s:o, s:o}", "version",
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version",
 		SMTPLB_VERSION, "engine", "libev", "state", stopping ? "stopping" : "running",
-		"pid", (int)getpid(), "workers", (int)serving->worker_count, "file", snapshot->file,
-		"sessions", number(sessions), "max_sessions", number(max), "listeners", listeners,
-		"pools", pools);
+		"pid", (int)getpid(), "workers", (int)serving->worker_count, "file",
+		json_text(snapshot->file), "sessions", number(sessions), "max_sessions",
+		number(max), "listeners", listeners, "pools", pools);
 }
 
 bool

@@ -10,18 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
 	GAP = 2, /* between columns */
-	WIDTH_LEAST = 4,
-};
-
-static const char *const codes[] = {
-	[COLOUR_NONE] = "",
-	[COLOUR_GOOD] = "\033[32m",
-	[COLOUR_WARN] = "\033[33m",
-	[COLOUR_BAD] = "\033[31m",
+	NOTE_INDENT_MAX = 12,
 };
 
 void
@@ -39,38 +31,39 @@ table_fini(struct table *table)
 {
 	for (size_t i = 0; i < table->count; i++)
 		free(table->cells[i].text);
+	for (size_t i = 0; i < table->note_count; i++)
+		free(table->notes[i].text);
 	free(table->cells);
+	free(table->notes);
 }
 
 void
-table_add(struct table *table, enum table_colour colour, const char *format, ...)
+table_add(struct table *table, enum colour colour, const char *format, ...)
 {
 	char text[512];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	terminal_tame(text);
 	if (table->count == table->capacity)
 		table->cells = mem_grow(table->cells, &table->capacity, sizeof(*table->cells));
 	table->cells[table->count++] =
 		(struct table_cell){.text = mem_text(text), .colour = colour};
 }
 
-static bool
-in_colour(void)
+void
+table_note(struct table *table, const char *label, const char *text)
 {
-	const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
-	return isatty(STDOUT_FILENO) && !(no && *no) && terminal && strcmp(terminal, "dumb") != 0;
-}
-
-const char *
-table_coloured(enum table_colour colour, const char *text)
-{
-	static char buf[128];
-	if (colour == COLOUR_NONE || !in_colour())
-		return text;
-	snprintf(buf, sizeof(buf), "%s%s\033[0m", codes[colour], text);
-	return buf;
+	if (table->note_count == table->note_capacity)
+		table->notes = mem_grow(table->notes, &table->note_capacity, sizeof(*table->notes));
+	struct table_note *note = &table->notes[table->note_count++];
+	*note = (struct table_note){
+		.row = table->count / table->columns - 1,
+		.label = label,
+		.text = mem_text(text),
+	};
+	terminal_tame(note->text);
 }
 
 /* Columns. */
@@ -110,56 +103,75 @@ squeeze(const struct table *table, size_t *widths, size_t indent)
 			if (widths[i] > widths[widest])
 				widest = i;
 		}
-		if (total <= TABLE_WIDTH || widths[widest] <= WIDTH_LEAST)
+		if (total <= TERMINAL_WIDTH)
 			return;
 		widths[widest]--;
 	}
 }
 
-/* Nothing follows it. */
-static bool
-is_last_of_row(const struct table *table, size_t cell)
+/* Rows. */
+
+/* How many columns have something left to be printed: the last that has, and one. */
+static size_t
+count_left(const struct table *table, const char *const *rest)
 {
-	size_t end = cell - cell % table->columns + table->columns;
-	while (++cell < end) {
-		if (*text_of(table, cell))
-			return false;
+	size_t count = table->columns;
+	while (count > 0 && !*rest[count - 1])
+		count--;
+	return count;
+}
+
+/* One line of a row; takes what it prints from the rests. */
+static void
+print_line(const struct table *table, size_t row, const size_t *widths, const char **rest,
+	size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t piece = terminal_piece(rest[i], widths[i]);
+		int blanks = (int)(widths[i] - piece);
+		int before = is_of_numbers(table, i) ? blanks : 0;
+		int after = i + 1 < count ? blanks - before + GAP : 0;
+		enum colour colour = table->cells[row * table->columns + i].colour;
+		printf("%*s", before, "");
+		terminal_print_coloured(colour, rest[i], piece);
+		printf("%*s", after, "");
+		rest[i] = terminal_rest(rest[i], piece);
 	}
-	return true;
+	printf("\n");
 }
 
 static void
-print_cell(const struct table *table, size_t cell, size_t width, bool colour)
+print_row(const struct table *table, size_t row, const size_t *widths, size_t indent)
 {
-	const char *text = text_of(table, cell);
-	size_t len = strlen(text), shown = len > width ? width : len;
-	size_t column = cell % table->columns;
-	int before = is_of_numbers(table, column) ? (int)(width - shown) : 0;
-	bool last = is_last_of_row(table, cell);
-	printf("%*s%s", before, "", colour ? codes[table->cells[cell].colour] : "");
-	if (len > width)
-		printf("%.*s~", (int)(width - 1), text);
-	else
-		printf("%s", text);
-	if (colour && table->cells[cell].colour != COLOUR_NONE)
-		printf("\033[0m");
-	if (!last)
-		printf("%*s", (int)(width - shown) - before + GAP, "");
+	const char *rest[TABLE_COLUMNS_MAX];
+	size_t count;
+	for (size_t i = 0; i < table->columns; i++)
+		rest[i] = text_of(table, row * table->columns + i);
+	while ((count = count_left(table, rest)) > 0) {
+		printf("%*s", (int)indent, "");
+		print_line(table, row, widths, rest, count);
+	}
+}
+
+static void
+print_note(const struct table_note *note, size_t indent)
+{
+	int column = printf("%*s%s  ", (int)indent, "", note->label);
+	terminal_print(note->text, (size_t)column, (size_t)column);
 }
 
 void
 table_print(const struct table *table, size_t indent)
 {
-	size_t widths[TABLE_COLUMNS_MAX];
-	bool colour = in_colour();
+	size_t widths[TABLE_COLUMNS_MAX], note = 0;
 	measure(table, widths);
 	squeeze(table, widths, indent);
-	for (size_t i = 0; i < table->count; i++) {
-		size_t column = i % table->columns;
-		if (column == 0)
-			printf("%*s", (int)indent, "");
-		print_cell(table, i, widths[column], colour);
-		if (column == table->columns - 1)
-			printf("\n");
+	size_t below = indent + widths[0] + GAP;
+	if (below > NOTE_INDENT_MAX)
+		below = NOTE_INDENT_MAX;
+	for (size_t row = 0; row < table->count / table->columns; row++) {
+		print_row(table, row, widths, indent);
+		for (; note < table->note_count && table->notes[note].row == row; note++)
+			print_note(&table->notes[note], below);
 	}
 }

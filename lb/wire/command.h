@@ -34,14 +34,16 @@ enum verb {
 	VERB_OTHER, /* any other line */
 	/* What ends a message. */
 	VERB_DOT,
-	VERB_BDAT_LAST,
 	/* Never a client's. */
 	VERB_GREETING,
+	/* What has no name of its own: BDAT's last chunk, which ends a message as well, */
+	VERB_BDAT_LAST,
 	VERB_NONE, /* nothing was asked: the relay said 421 by itself */
 };
 
 enum {
-	COMMANDS = VERB_OTHER, /* verbs that a line may begin with */
+	COMMANDS = VERB_OTHER,     /* verbs that a line may begin with */
+	VERBS = VERB_GREETING + 1, /* that have names of their own */
 };
 
 struct command {

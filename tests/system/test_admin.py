@@ -1,16 +1,21 @@
 """The admin interface: what it shows and which orders it takes, over HTTP and by command."""
 
+import datetime
 import json
+import os
 import re
 import signal
 import socket
 import stat
+import subprocess
 import threading
+import time
+from pathlib import Path
 
 import jsonschema
 import pytest
 from admin import Admin
-from balancer import ROOT, Setup, run
+from balancer import PROGRAM, ROOT, Setup, run
 from peers import DEADLINE, connect, eventually, listen, smtp
 
 
@@ -26,6 +31,10 @@ def held(setup):
     """A session that has been greeted; and who greeted it."""
     client = setup.connect()
     return client, client.line().split()[1].decode()
+
+
+def unwrapped(text):
+    return "".join(text.split())
 
 
 def relays_of(relay, count=2):
@@ -66,6 +75,7 @@ def test_answers_are_as_described(start, relay, admin):
     order = "/v1/pools/{pool}/backends/{backend}/{state}"
     for path, method, asked, status in (
         ("/healthz", "GET", "/healthz", 200),
+        ("/metrics", "GET", "/metrics", 200),
         ("/v1/status", "GET", "/v1/status", 200),
         ("/v1/sessions", "GET", "/v1/sessions", 200),
         ("/v1/denied", "GET", "/v1/denied", 200),
@@ -103,10 +113,12 @@ def test_status(start, relay, admin):
     status = admin.get("/v1/status")
     (pool,) = status.pop("pools")
     one, two = pool.pop("backends")
+    since = datetime.datetime.fromisoformat(one.pop("since").replace("Z", "+00:00"))
+    assert 0 <= time.time() - since.timestamp() < DEADLINE
     assert pool == {"name": "relays", "balance": "leastconn", "waiting": 0, "fail_open": False}
     assert one == {
         "name": "relay1", "address": f"127.0.0.1:{setup.relays[0].port}", "up": True,
-        "probe_up": True, "greetings_up": True, "state": "ready", "weight": 1, "backup": False,
+        "cause": None, "detail": None, "probe_up": True, "greetings_up": True, "state": "ready", "weight": 1, "backup": False,
         "sessions": 0, "max_sessions": None,
     }
     assert (two["weight"], two["backup"], two["max_sessions"]) == (2, True, 7)
@@ -172,7 +184,12 @@ def test_healthz(start, hosts, admin):
         balancer.wait("health", backend=f"relay{number}", to="down")
     answer = admin.ask("GET", "/healthz", tcp=True)
     assert (answer.status, answer.body) == (503, b"no backend is usable\n")
-    assert admin.backends()["relay1"]["probe_up"] is False
+    one = admin.backends()["relay1"]
+    assert (one["up"], one["probe_up"], one["greetings_up"]) == (False, False, True)
+    assert (one["cause"], one["detail"]) == ("probe", "status 503")
+    (event,) = balancer.find("health", backend="relay1")
+    assert one["since"][:19] <= event["ts"][:19]
+    assert f"probe  status 503, since {one['since'][:19]}Z\n" in admin.run("status").stdout
     relays[1].probe.status = 200
     balancer.wait("health", backend="relay2", to="up")
     assert admin.ask("HEAD", "/healthz", tcp=True).status == 200
@@ -326,6 +343,15 @@ def test_reload(start, relay, admin):
     assert setup.greeting().startswith(b"220 ")
 
 
+def test_errors_of_any_bytes(start, relay, admin):
+    """Told in JSON too, where they are no UTF-8."""
+    balancer = start(Setup(relays_of(relay), admin=admin.text()))
+    balancer.conf.write_bytes(balancer.text.encode() + b"acl caf\xe9 { allow = { file:/nowhere/\xe9 } }\n")
+    answer = admin.ask("POST", "/v1/reload")
+    assert answer.status == 409
+    assert "\u00e9" in "".join(json.loads(answer.body)["errors"])
+
+
 def test_reload_during_another(start, relay, admin):
     """Each is told of a load that began when it had asked."""
     setup = Setup(relays_of(relay), admin=admin.text())
@@ -423,7 +449,7 @@ def test_denied(start, relay, admin):
     assert rows[1]["rule"] == "default"
     assert "allow = { 127.0.0.7 }" in rows[1]["fix"] and f":{line}" in rows[1]["fix"]
     text = admin.run("denied").stdout
-    assert rows[1]["fix"] in text and f"deny {STRANGER}/32" in text
+    assert unwrapped(rows[1]["fix"]) in unwrapped(text) and f"deny {STRANGER}/32" in text
     # What it says to write does let the source in.
     setup.allow += ", 127.0.0.7"
     balancer.reload(setup.text())
@@ -461,31 +487,92 @@ def test_long_path(relay, tmp_path):
 # Hard clients.
 
 
-def test_many_slow_and_huge_requests(start, relay, admin):
-    """They end by themselves, and cost the sessions nothing."""
+SLOW = 200
+PLACES = 32  # that a socket of the admin interface has
+HUGE = (
+    b"GET /" + b"x" * (10 << 20),
+    b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200000,
+    b"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 10485760\r\n\r\n" + b"x" * (10 << 20),
+    b"\xff\r\n" * (1 << 20),
+)
+
+
+def flow(setup, count):
+    """Sessions of one message each."""
+    for _ in range(count):
+        client, _ = held(setup)
+        client.send(b"NOOP\r\n")
+        assert client.line().startswith(b"250 ")
+        client.quit()
+
+
+def slow_clients(admin):
+    """More than there are places for, at different points of a request."""
+    clients = []
+    for number in range(SLOW):
+        client = connect(("127.0.0.1", admin.port))
+        client.send(b"GET /v1/status HTTP/1.1\r\nHost: x"[:number % 30])
+        clients.append(client)
+    return clients
+
+
+def test_slow_clients_cost_the_sessions_nothing(start, relay, admin):
+    """They have their socket's places, and nothing else: not the other socket, not the sessions."""
     setup = Setup(relays_of(relay), admin=admin.text())
-    start(setup)
-    slow = []
-    for _ in range(40):
-        one = connect(("127.0.0.1", admin.port))
-        one.send(b"GET /v1/sta")
-        slow.append(one)
-    assert {setup.greeting() for _ in range(4)} == {b"220 relay1 ESMTP", b"220 relay2 ESMTP"}
-    assert admin.get("/v1/status")["state"] == "running"  # by the other socket
-    for one in slow:
-        one.close()
-    assert eventually(lambda: admin.ask("GET", "/healthz", tcp=True).status == 200)
-    for head in (b"GET /" + b"x" * 100000, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20000):
-        one = connect(("127.0.0.1", admin.port))
+    balancer = start(setup)
+    slow = slow_clients(admin)
+    flow(setup, 20)
+    assert admin.get("/v1/status")["state"] == "running"
+    assert len(admin.get("/v1/sessions")["sessions"]) == 0
+    assert admin.run("drain", "relays/relay1").returncode == 0
+    assert admin.run("ready", "relays/relay1").returncode == 0
+    # So many are let in, whoever else knocks.
+    connections = [line.split() for line in Path(f"/proc/{balancer.pid}/net/tcp").open()][1:]
+    inodes = {row[9] for row in connections
+              if row[1].endswith(f":{admin.port:04X}") and row[3] == "01"}
+    own = {os.readlink(f"/proc/{balancer.pid}/fd/{fd}")
+           for fd in os.listdir(f"/proc/{balancer.pid}/fd")}
+    assert sum(f"socket:[{inode}]" in own for inode in inodes) == PLACES
+    for client in slow:
+        client.close()
+    assert admin.ask("GET", "/healthz", tcp=True).status == 200
+    balancer.reload()
+    flow(setup, 4)
+
+
+def test_huge_requests_cost_the_sessions_nothing(start, relay, admin):
+    """Each is cut short, with an answer that says so where it could be read."""
+    setup = Setup(relays_of(relay), admin=admin.text())
+    balancer = start(setup)
+    threads = []
+    for request in HUGE:
+        for address in (("127.0.0.1", admin.port), str(admin.path)):
+            threads.append(threading.Thread(target=shout, args=(address, request)))
+    for thread in threads:
+        thread.start()
+    flow(setup, 20)
+    for thread in threads:
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
+    assert len(balancer.find("config")) == 1
+    assert admin.ask("POST", "/v1/reload", body=b"x" * 10000).status == 200
+    assert admin.ask("GET", "/healthz", tcp=True).status == 200
+    flow(setup, 4)
+
+
+def shout(address, request):
+    family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
+    with socket.socket(family) as sock:
+        sock.settimeout(DEADLINE)
+        sock.connect(address)
         try:
-            one.send(head)
-            assert re.match(rb"HTTP/1.1 4\d\d |$", one.rest())
+            sock.sendall(request)
         except ConnectionError:
             pass
-        one.close()
-    answer = admin.ask("POST", "/v1/reload", body=b"x" * (1 << 20))
-    assert answer.status == 200
-    assert setup.greeting().startswith(b"220 ")
+        try:
+            assert not sock.recv(1024).startswith(b"HTTP/1.1 2")
+        except ConnectionError:
+            pass
 
 
 @pytest.mark.parametrize("bytes_", [b"", b"\0" * 100, b"\r\n\r\n", b"HELO there\r\n" * 10])
@@ -509,12 +596,14 @@ def test_status_command(start, relay, admin):
     result = admin.run("status")
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0].startswith(f"smtplb 0.1.0, running, pid {balancer.pid}, 2 workers (libev), ")
+    assert lines[0] == f"smtplb 0.1.0, running, pid {balancer.pid}, 2 workers (libev)"
+    assert unwrapped(result.stdout).startswith(unwrapped(f"{lines[0]}{balancer.conf}"))
     assert ["smtp", f"127.0.0.1:{setup.port}", "relays"] in [line.split() for line in lines]
     table = [line.split() for line in lines if line.startswith("  ")]
-    assert table[1][0] == "relay1" and table[1][2:] == ["up", "drain", "0", "-", "1"]
-    assert table[2][0] == "relay2" and table[2][2:] == ["up", "ready", "0", "200", "1", "backup"]
-    assert all(len(line) <= 80 and line == line.rstrip() for line in lines[1:])
+    assert table[1][0] == "relay1" and table[1][2:] == ["up", table[1][3], "drain", "0", "-", "1"]
+    assert table[2][0] == "relay2" and table[2][2] == "up" and table[2][4:] == [
+        "ready", "0", "200", "1", "backup"]
+    assert all(len(line) <= 80 and line == line.rstrip() for line in lines)
     assert "\033" not in result.stdout
     told = json.loads(admin.run("status", "--json").stdout)
     assert told == admin.get("/v1/status")
@@ -528,6 +617,17 @@ def test_the_file_says_where_the_daemon_is(start, relay, admin):
     balancer.write(balancer.text + "broken {\n")
     assert run("status", "-c", balancer.conf).returncode == 0
     assert run("status", "-c", balancer.conf, "--socket", "/nowhere").returncode == 1
+
+
+def test_output_that_can_not_be_written(start, relay, admin):
+    start(Setup(relays_of(relay), admin=admin.text()))
+    for options in ([], ["--json"]):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            result = subprocess.run([PROGRAM, "status", "--socket", admin.path, *options],
+                                    stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                                    timeout=DEADLINE)
+        assert (result.returncode, result.stderr) == (
+            1, "smtplb: can't write: No space left on device\n")
 
 
 def test_no_daemon(tmp_path):

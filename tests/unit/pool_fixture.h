@@ -69,7 +69,7 @@ begin(struct fixture *fixture, size_t count, const unsigned *weights)
 {
 	memset(fixture, 0, sizeof(*fixture));
 	log_set_level(LOG_LEVEL_ERROR);
-	fixture->set = pool_set_new(on_usable, fixture);
+	fixture->set = pool_set_new(1, on_usable, fixture);
 	return configure(fixture, count, weights);
 }
 

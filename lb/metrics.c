@@ -1,0 +1,73 @@
+/*
+ * See metrics.h. No memory, no locks: a block is its thread's.
+ */
+#include "lb/metrics.h"
+
+#include "lb/tally.h"
+
+#include <stddef.h>
+
+const char *const denial_names[] = {
+	[DENIAL_ACL] = "acl",
+	[DENIAL_SESSIONS] = "sessions",
+	[DENIAL_CONNECTS] = "connects",
+	[DENIAL_MESSAGES] = "messages",
+};
+
+const char *const direction_names[] = {
+	[DIRECTION_IN] = "in",
+	[DIRECTION_OUT] = "out",
+};
+
+const char *const reply_class_names[] = {
+	[REPLY_CLASS_2] = "2",
+	[REPLY_CLASS_3] = "3",
+	[REPLY_CLASS_4] = "4",
+	[REPLY_CLASS_5] = "5",
+};
+
+const char *const message_outcome_names[] = {
+	[OUTCOME_ACCEPTED] = "accepted",
+	[OUTCOME_DEFERRED] = "deferred",
+	[OUTCOME_REJECTED] = "rejected",
+};
+
+const char *const probe_outcome_names[] = {
+	[PROBE_OUTCOME_OK] = "ok",
+	[PROBE_OUTCOME_FAIL] = "fail",
+};
+
+/* From a relay next door to one that postscreen or a full process table keeps silent. */
+const uint64_t duration_bounds_us[] = {500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000,
+	500000, 1000000, 2500000, 5000000, 10000000, 30000000};
+
+void
+durations_add(struct durations *durations, uint64_t duration_us)
+{
+	size_t i = 0;
+	while (i < DURATION_BOUNDS && duration_us > duration_bounds_us[i])
+		i++;
+	tally_add(&durations->counts[i], 1);
+	tally_add(&durations->sum_us, duration_us);
+}
+
+int
+message_outcome_of(unsigned code)
+{
+	static const int outcomes[] = {
+		-1, -1, OUTCOME_ACCEPTED, -1, OUTCOME_DEFERRED, OUTCOME_REJECTED};
+	unsigned digit = code / 100;
+	return digit < sizeof(outcomes) / sizeof(*outcomes) ? outcomes[digit] : -1;
+}
+
+void
+backend_counts_reply(struct backend_counts *counts, enum verb verb, unsigned code)
+{
+	unsigned digit = code / 100;
+	if (verb == VERB_BDAT_LAST)
+		verb = VERB_BDAT;
+	if (verb == VERB_NONE)
+		verb = VERB_OTHER;
+	if (digit >= 2 && digit <= 5)
+		tally_add(&counts->replies[verb][digit - 2], 1);
+}

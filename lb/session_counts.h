@@ -1,0 +1,43 @@
+/*
+ * What a session adds to the counts of its listener and its backend (metrics.h), by its worker's
+ * thread.
+ */
+#ifndef LB_SESSION_COUNTS_H
+#define LB_SESSION_COUNTS_H
+
+#include "lb/metrics.h"
+#include "lb/session.h"
+#include "lb/tally.h"
+
+/* It counts for its view's listener from here on, and no more for the one before. */
+void session_counts_enter(struct session *session);
+void session_counts_leave(struct session *session);
+
+/* It was turned away. By the acl: then it counts no more. */
+void session_counts_denied(struct session *session, enum denial why);
+
+/* It has ended, with its result. */
+void session_counts_end(struct session *session);
+
+/* Bytes from the client, and for it. */
+static inline void
+session_counts_in(struct session *session, size_t len)
+{
+	session->bytes_in += len;
+	tally_add(&session->counts->bytes[DIRECTION_IN], len);
+}
+
+static inline void
+session_counts_out(struct session *session, size_t len)
+{
+	session->bytes_out += len;
+	tally_add(&session->counts->bytes[DIRECTION_OUT], len);
+}
+
+/* A reply of its backend's. */
+void session_counts_reply(struct session *session, enum verb verb, unsigned code);
+
+/* Those of the backend that it uses, or tries. */
+struct backend_counts *session_counts_backend(const struct session *session);
+
+#endif
