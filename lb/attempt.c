@@ -8,6 +8,7 @@
 #include "lb/gate.h"
 #include "lb/log.h"
 #include "lb/session.h"
+#include "lb/session_log.h"
 #include "lb/session_counts.h"
 #include "lb/wire/proxy.h"
 #include "lb/worker.h"

@@ -7,6 +7,7 @@
 #include "lb/limits.h"
 #include "lb/log.h"
 #include "lb/session.h"
+#include "lb/session_log.h"
 #include "lb/wall.h"
 
 static const char *const action_names[] = {

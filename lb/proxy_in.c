@@ -7,6 +7,7 @@
 #include "lb/clock.h"
 #include "lb/log.h"
 #include "lb/session.h"
+#include "lb/session_log.h"
 #include "lb/session_counts.h"
 #include "lb/view.h"
 #include "lb/wire/proxy_reader.h"

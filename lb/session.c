@@ -14,6 +14,7 @@
 #include "lb/proxy_in.h"
 #include "lb/pump.h"
 #include "lb/session_counts.h"
+#include "lb/session_log.h"
 #include "lb/view.h"
 #include "lb/wire/reply.h"
 #include "lb/worker.h"
@@ -27,43 +28,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const char *const phase_names[] = {
-	[PHASE_SCREEN] = "screen",
-	[PHASE_RECV_PROXY] = "recv_proxy",
-	[PHASE_QUEUE] = "queue",
-	[PHASE_PAUSE] = "pause",
-	[PHASE_CONNECT] = "connect",
-	[PHASE_GREETING] = "greeting",
-	[PHASE_PUMP] = "pump",
-	[PHASE_FLUSH] = "flush",
-	[PHASE_CLOSED] = "closed",
-};
-
-const char *
-phase_name(enum phase phase)
-{
-	return phase_names[phase];
-}
-
-const char *
-session_id_format(const struct session *session, char buf[SESSION_ID_MAX])
-{
-	snprintf(buf, SESSION_ID_MAX, "%016" PRIx64, session->id);
-	return buf;
-}
-
 void
 session_set_phase(struct session *session, enum phase phase)
 {
 	session->phase = phase;
-	struct log_line line;
-	char id[SESSION_ID_MAX];
-	log_begin(&line, LOG_LEVEL_DEBUG, "phase");
-	if (!line.wanted)
-		return;
-	log_text(&line, "id", session_id_format(session, id));
-	log_text(&line, "phase", phase_name(phase));
-	log_end(&line);
+	session_log_phase(session);
 }
 
 /* Deadlines: one timer a session. A later deadline only changes the number; the timer finds out
@@ -198,17 +167,6 @@ session_screen(struct session *session)
 	session_limit(session, limit);
 }
 
-static void
-log_failed_begin(const struct listener_conf *listener, const struct endpoint *source, int error)
-{
-	struct log_line line;
-	log_begin(&line, LOG_LEVEL_ERROR, "accept");
-	log_text(&line, "listener", listener->name);
-	log_endpoint(&line, "client", source);
-	log_text(&line, "detail", strerror(error));
-	log_end(&line);
-}
-
 /* A session that has not begun, NULL when it can't. */
 static struct session *
 session_new(struct worker *worker, struct view *view, const struct listener_conf *listener, int fd,
@@ -218,7 +176,7 @@ session_new(struct worker *worker, struct view *view, const struct listener_conf
 	struct sockaddr_storage sa = {0};
 	socklen_t len = sizeof(sa);
 	if (!session || getsockname(fd, (struct sockaddr *)&sa, &len) < 0) {
-		log_failed_begin(listener, source, errno);
+		session_log_failed_begin(listener, source, errno);
 		free(session);
 		close(fd);
 		return NULL;
@@ -319,50 +277,6 @@ session_limit(struct session *session, enum limit limit)
 	session_refuse(session, RESULT_LIMITED, limit_reply(limit));
 }
 
-static void
-log_messages(struct log_line *line, const struct session *session)
-{
-	const struct tracker *tracker = &session->tracker;
-	const uint32_t *messages = tracker->messages;
-	char reply[REPLY_STATUS_TEXT_MAX];
-	bool known = session->greeted;
-	bool replied = tracker->last.code > 0;
-	log_number(line, "messages", known ? tracker_messages(tracker) : LOG_NONE);
-	log_number(line, "accepted", known ? messages[OUTCOME_ACCEPTED] : LOG_NONE);
-	log_number(line, "deferred", known ? messages[OUTCOME_DEFERRED] : LOG_NONE);
-	log_number(line, "rejected", known ? messages[OUTCOME_REJECTED] : LOG_NONE);
-	log_text(line, "last_reply", replied ? reply_status_format(&tracker->last, reply) : NULL);
-}
-
-static void
-log_session(const struct session *session)
-{
-	struct log_line line;
-	char id[SESSION_ID_MAX];
-	bool served = session->relay != NULL;
-	log_begin(&line, LOG_LEVEL_INFO, "session");
-	log_text(&line, "id", session_id_format(session, id));
-	log_text(&line, "listener", session->listener->name);
-	log_endpoint(&line, "client", &session->source);
-	log_text(&line, "pool", session->listener->pool->name);
-	log_text(&line, "backend", served ? session->relay->name : NULL);
-	log_endpoint(&line, "backend_addr",
-		served ? &session->relay_endpoint : &(struct endpoint){.port = 0});
-	log_number(&line, "attempts", session->attempts);
-	log_text(&line, "result", session_result_names[session->result]);
-	log_text(&line, "end", session_end_names[session->end]);
-	log_number(&line, "queue_ms", session->queue_ms);
-	log_number(&line, "connect_ms", session->connect_ms);
-	log_number(&line, "greeting_ms", session->greeting_ms);
-	log_number(&line, "duration_ms", clock_ms() - session->began_ms);
-	log_number(&line, "bytes_in", session->bytes_in);
-	log_number(&line, "bytes_out", session->bytes_out);
-	log_messages(&line, session);
-	log_text(&line, "tls", NULL);
-	log_text(&line, "opaque", tracker_opaque_name(session->tracker.opaque));
-	log_end(&line);
-}
-
 void
 session_close(struct session *session)
 {
@@ -377,7 +291,7 @@ session_close(struct session *session)
 	/* A denied client has a line of its own already, and was counted with it. */
 	if (session->result != RESULT_DENIED) {
 		session_counts_end(session);
-		log_session(session);
+		session_log_end(session);
 	}
 	conn_close(&session->client);
 	conn_close(&session->backend);
@@ -403,32 +317,10 @@ session_hurry(struct session *session)
 		proxy_in_hurry(session);
 }
 
-const char *
-session_place_name(const struct session *session)
-{
-	return session->greeted ? tracker_place_name(tracker_place(&session->tracker)) : NULL;
-}
-
-static void
-log_cut(const struct session *session)
-{
-	struct log_line line;
-	char id[SESSION_ID_MAX];
-	log_begin(&line, LOG_LEVEL_WARNING, "cut");
-	log_text(&line, "id", session_id_format(session, id));
-	log_text(&line, "listener", session->listener->name);
-	log_endpoint(&line, "client", &session->source);
-	log_text(&line, "pool", session->listener->pool->name);
-	log_text(&line, "backend", session->relay ? session->relay->name : NULL);
-	log_text(&line, "phase", phase_name(session->phase));
-	log_text(&line, "place", session_place_name(session));
-	log_end(&line);
-}
-
 void
 session_cut(struct session *session)
 {
-	log_cut(session);
+	session_log_cut(session);
 	session_decide(session, RESULT_DRAINED, END_BALANCER);
 	session_close(session);
 }

@@ -101,10 +101,6 @@ session_of_backend(struct conn *backend)
 	return (struct session *)((char *)backend - offsetof(struct session, backend));
 }
 
-enum {
-	SESSION_ID_MAX = 17, /* 16 hexadecimal digits */
-};
-
 /* Begins a session on an accepted socket, which it owns from here on. Sets no error: a session that
  * can't begin is closed, with a line in the log. */
 void session_begin(struct worker *worker, struct view *view, const struct listener_conf *listener,
@@ -148,18 +144,11 @@ void session_close(struct session *session);
  * time for that, and all who may be cut are. */
 void session_hurry(struct session *session);
 
-/* Where it stands with its backend, in its served phases: whether between messages or in one. */
-const char *session_place_name(const struct session *session);
-
-const char *phase_name(enum phase phase);
-
 /* Cuts it from our side, whatever it is doing. */
 void session_cut(struct session *session);
 
 /* Whether the reply to a final dot, or to the last BDAT, is awaited: nothing but INT or a second
  * TERM may cut it then. */
 bool session_awaits_final(const struct session *session);
-
-const char *session_id_format(const struct session *session, char buf[SESSION_ID_MAX]);
 
 #endif

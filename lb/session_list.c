@@ -6,6 +6,7 @@
 #include "lb/backend.h"
 #include "lb/clock.h"
 #include "lb/session.h"
+#include "lb/session_log.h"
 
 #include <stdio.h>
 #include <stdlib.h>

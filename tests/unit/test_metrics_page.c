@@ -273,7 +273,7 @@ START_TEST(what_is_told_of_a_backend)
 	struct backend_counts *counts = tally_block(pick.backend->tally, 0);
 	tally_add(&counts->sessions, 4);
 	tally_add(&counts->failures[CAUSE_REFUSED], 5);
-	tally_add(&counts->messages[MESSAGE_DEFERRED], 6);
+	tally_add(&counts->messages[OUTCOME_DEFERRED], 6);
 	backend_counts_reply(counts, VERB_DOT, 451);
 	pool_count_probe(site.pool, "relay1", false);
 	check_lines(&site,
