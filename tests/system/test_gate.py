@@ -231,9 +231,13 @@ def test_no_relay_is_blamed_for_a_want_of_ours(start, relay, faults, call, error
         health="type = none greeting_fall = 1",
     )
     balancer = start(setup, prefix=faults.prefix)
-    faults.arm(call, error, number)
-    assert setup.greeting() == b"220 one ESMTP"
-    assert faults.failed() == 1
+    with setup.connect() as inside:
+        assert inside.line() == b"220 one ESMTP"
+        inside.send(b"NOOP\r\n")
+        assert inside.line() == b"250 one"  # by now all is watched
+        faults.arm(call, error, number)
+        assert setup.greeting() == b"220 one ESMTP"
+        assert faults.failed() == 1
     assert balancer.wait("attempt")["cause"] == "resources"
     balancer.wait("session", result="ok", attempts=2)
     assert not balancer.find("health")
