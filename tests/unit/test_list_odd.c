@@ -188,7 +188,7 @@ START_TEST(a_loop_that_is_too_long_to_tell)
 }
 END_TEST
 
-/* Whatever becomes of a file, its descriptor is given back; and the lowest one is as good as any. */
+/* Whatever becomes of a file, its descriptor is given back; the lowest one is as good as any. */
 START_TEST(descriptors)
 {
 	char path[64];
