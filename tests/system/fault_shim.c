@@ -270,14 +270,18 @@ getpwnam(const char *name)
 	return fails(F_getpwnam) ? NULL : real(name);
 }
 
-/* What is watched can always be given up (epoll_ctl(2)). */
+/* What is watched can always be given up (epoll_ctl(2)): that is only counted. */
 int
 epoll_ctl(int fd, int order, int other, struct epoll_event *event)
 {
 	static __typeof__(&epoll_ctl) real;
 	if (!real)
 		real = REAL(epoll_ctl);
-	return order != EPOLL_CTL_DEL && fails(F_epoll_ctl) ? -1 : real(fd, order, other, event);
+	if (order == EPOLL_CTL_DEL && control)
+		__atomic_add_fetch(&control->calls[F_epoll_ctl], 1, __ATOMIC_RELAXED);
+	else if (fails(F_epoll_ctl))
+		return -1;
+	return real(fd, order, other, event);
 }
 
 /* Only of what is kept and given up: libraries call it for themselves. */

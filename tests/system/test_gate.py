@@ -63,7 +63,8 @@ FAILURES = [
 @pytest.mark.parametrize("name, serve, cause, reply", FAILURES, ids=[f[0] for f in FAILURES])
 def test_failing_backend_is_replaced_unseen(start, relay, name, serve, cause, reply):
     bad, good = relay(serve), relay(smtp(b"good"))
-    setup = Setup([bad, good], pool="greeting_timeout = 300ms")
+    timeout = "300ms" if cause == "greeting_timeout" else "10s"
+    setup = Setup([bad, good], pool=f"greeting_timeout = {timeout}")
     balancer = start(setup)
     with setup.connect() as client:
         assert client.line() == b"220 good ESMTP"
