@@ -34,7 +34,7 @@ is_control(char c)
 static char *
 escape(const char *raw)
 {
-	char *text = malloc(strlen(raw) * 4 + 1);
+	char *text = reallocarray(NULL, strlen(raw) + 1, 4);
 	size_t len = 0;
 	if (!text)
 		return NULL;

@@ -11,8 +11,6 @@ import pytest
 from balancer import PROGRAM, run
 from peers import DEADLINE
 
-COLOURED = {"TERM": "xterm", "PATH": os.environ["PATH"]}
-
 
 @pytest.fixture(name="say")
 def fixture_say(tmp_path):
@@ -167,11 +165,12 @@ def on_terminal(arguments, env):
 
 
 @pytest.mark.parametrize("changed, coloured", [
-    ({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False),
+    ({}, True), ({"NO_COLOR": None}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False),
     ({"TERM": None}, False),
 ])
 def test_colours(say, changed, coloured):
-    env = {key: value for key, value in {**COLOURED, **changed}.items() if value is not None}
+    env = {**os.environ, "TERM": "xterm", "NO_COLOR": "", **changed}
+    env = {key: value for key, value in env.items() if value is not None}
     shown = on_terminal(["status", "--socket", say(STATUS)], env)
     for text in ("stopping", "fail open: none is up, all are tried", "down: probe", "drain", "up"):
         assert (f"m{text}\033[0m" in shown) == coloured
