@@ -210,7 +210,8 @@ def test_a_budget_that_one_attempt_uses_up(start, relay):
 @pytest.mark.parametrize("times, down", [
     ("greeting_timeout = 10s greeting_budget = 300ms", ["relay1"]),
     ("greeting_timeout = 300ms greeting_budget = 500ms", ["relay1"]),
-    ("greeting_timeout = 300ms greeting_budget = 1m greeting_retry = 0s queue_timeout = 0s", ["relay1", "relay2"]),
+    ("greeting_timeout = 300ms greeting_budget = 1m greeting_retry = 0s queue_timeout = 0s",
+     ["relay1", "relay2"]),
 ], ids=["one", "one and a half", "two"])  # fmt: skip
 def test_a_miss_is_a_whole_timeout_or_the_whole_budget(start, relay, times, down):
     """What is left of the budget for a second relay says little about it."""
