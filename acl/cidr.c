@@ -109,7 +109,6 @@ end_entry(struct parser *parser)
 	char *text = parser->entry;
 	const char *pattern = next_word(&text);
 	const char *action = next_word(&text);
-	parser->entry = NULL;
 	if (parse_pattern(parser, pattern, &prefix) < 0)
 		return;
 	if (action[0] == '\0')

@@ -34,8 +34,8 @@ is_control(char c)
 static char *
 escape(const char *raw)
 {
-	char *text = malloc(strlen(raw) * 4 + 1);
 	size_t len = 0;
+	char *text = malloc(strlen(raw) * 4 + 1);
 	if (!text)
 		return NULL;
 	for (; *raw; raw++) {

@@ -24,12 +24,37 @@ give(struct http_exchange *exchange, unsigned status, const char *type, char *bo
 	http_answer(exchange, &answer);
 }
 
+/* By json_dumps, which lets the text grow, a key gets lost where there is no memory for that. */
+static char *
+write_json(const json_t *json)
+{
+	size_t len = json_dumpb(json, NULL, 0, JSON_COMPACT);
+	char *text = len ? malloc(len + 1) : NULL;
+	if (!text)
+		return NULL;
+	if (json_dumpb(json, text, len, JSON_COMPACT) != len) {
+		free(text);
+		return NULL;
+	}
+	text[len] = '\0';
+	return text;
+}
+
 static void
 give_json(struct http_exchange *exchange, unsigned status, json_t *json, const char *allow)
 {
-	char *body = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	char *body = write_json(json);
 	json_decref(json);
 	give(exchange, status, "application/json", body, allow);
+}
+
+json_t *
+answer_add(json_t *array, json_t *member)
+{
+	if (json_array_append_new(array, member) == 0)
+		return array;
+	json_decref(array);
+	return NULL;
 }
 
 void

@@ -8,6 +8,10 @@
 
 #include <jansson.h>
 
+/* Appends a member to an array, and takes both. NULL where either is, or there was no memory: half
+ * of an answer would be a lie. */
+json_t *answer_add(json_t *array, json_t *member);
+
 /* Takes the reference. NULL, as where there was no memory to make it, is a 500. */
 void answer_json(struct http_exchange *exchange, unsigned status, json_t *json);
 

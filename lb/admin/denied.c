@@ -6,6 +6,7 @@
 
 #include "acl/fix.h"
 #include "conf/snapshot.h"
+#include "lb/admin/answer.h"
 #include "lb/admin/json_text.h"
 #include "lb/denied.h"
 #include "lb/runtime.h"
@@ -107,13 +108,8 @@ denied_json(const struct serving *serving, size_t rows)
 	if (!sources)
 		return NULL;
 	json_t *array = json_array();
-	for (size_t i = 0; array && i < count; i++) {
-		json_t *json = source_json(serving->runtime->snapshot, &sources[i]);
-		if (json_array_append_new(array, json) < 0) {
-			json_decref(array);
-			array = NULL;
-		}
-	}
+	for (size_t i = 0; i < count; i++)
+		array = answer_add(array, source_json(serving->runtime->snapshot, &sources[i]));
 	free(sources);
-	return array ? json_pack("{s:o}", "denied", array) : NULL;
+	return json_pack("{s:o}", "denied", array);
 }

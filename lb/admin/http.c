@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ enum {
 	STATUS_UNAVAILABLE = 503,
 };
 
+static const double ACCEPT_PAUSE_S = 0.1;
 static const char stops[] = "{\"error\":\"it stops\"}";
 static const char too_large[] = "{\"error\":\"no request needs such a body\"}";
 
@@ -58,11 +60,13 @@ make_response(const struct http_answer *answer)
 		free(answer->body);
 		return NULL;
 	}
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type);
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	if (answer->allow)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
-	return response;
+	if (MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type) &&
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") &&
+		(!answer->allow ||
+			MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow)))
+		return response;
+	MHD_destroy_response(response);
+	return NULL;
 }
 
 static void
@@ -217,18 +221,36 @@ run(struct http *http)
 }
 
 static void
+wait_at_most(struct http *http, double after_s)
+{
+	ev_timer_stop(http->loop, &http->timer);
+	ev_timer_set(&http->timer, after_s, 0);
+	ev_timer_start(http->loop, &http->timer);
+}
+
+/* Whether somebody waits to be let in although there is room: no descriptor for him, no memory.
+ * While there are connections libmicrohttpd itself looks away until one of them has ended. */
+static bool
+can_not_accept(const struct http *http)
+{
+	struct pollfd epoll = {.fd = http->ready.fd, .events = POLLIN};
+	return count_connections(http) == 0 && poll(&epoll, 1, 0) > 0;
+}
+
+static void
 turn(struct http *http)
 {
 	MHD_UNSIGNED_LONG_LONG after_ms;
 	run(http);
 	if (http->retired && count_connections(http) == 0) {
 		http_free(http);
-		return;
-	}
-	ev_timer_stop(http->loop, &http->timer);
-	if (MHD_get_timeout(http->daemon, &after_ms) == MHD_YES) {
-		ev_timer_set(&http->timer, (double)after_ms / 1000, 0);
-		ev_timer_start(http->loop, &http->timer);
+	} else if (can_not_accept(http)) {
+		ev_io_stop(http->loop, &http->ready);
+		wait_at_most(http, ACCEPT_PAUSE_S);
+	} else if (MHD_get_timeout(http->daemon, &after_ms) == MHD_YES) {
+		wait_at_most(http, (double)after_ms / 1000);
+	} else {
+		ev_timer_stop(http->loop, &http->timer);
 	}
 }
 
@@ -236,16 +258,21 @@ static void
 on_ready(struct ev_loop *loop, ev_io *ready, int events)
 {
 	(void)loop;
-	(void)events;
-	turn(ready->data);
+	struct http *http = ready->data;
+	if (events & EV_ERROR)
+		wait_at_most(http, ACCEPT_PAUSE_S); /* it can't be watched; once more then */
+	else
+		turn(http);
 }
 
+/* After a pause, or when libmicrohttpd wants it. */
 static void
 on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	(void)loop;
 	(void)events;
-	turn(timer->data);
+	struct http *http = timer->data;
+	ev_io_start(loop, &http->ready);
+	turn(http);
 }
 
 struct http *

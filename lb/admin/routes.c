@@ -148,7 +148,7 @@ entries(const struct report *report, bool warning)
 	json_t *array = json_array();
 	for (size_t i = 0; i < report->count; i++) {
 		if (report->entries[i].warning == warning)
-			json_array_append_new(array, json_text(report->entries[i].text));
+			array = answer_add(array, json_text(report->entries[i].text));
 	}
 	return array;
 }

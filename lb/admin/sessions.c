@@ -54,7 +54,7 @@ all_json(const struct sessions *sessions)
 	for (unsigned i = 0; i < sessions->workers; i++) {
 		const struct session_list *list = &sessions->lists[i];
 		for (size_t j = 0; j < list->count; j++)
-			json_array_append_new(array, session_json(&list->items[j]));
+			array = answer_add(array, session_json(&list->items[j]));
 		if (list->lost) {
 			json_decref(array);
 			return NULL;

@@ -4,6 +4,7 @@
 #include "lb/admin/status.h"
 
 #include "conf/snapshot.h"
+#include "lb/admin/answer.h"
 #include "lb/admin/json_text.h"
 #include "lb/pool_set.h"
 #include "lb/pool_status.h"
@@ -55,7 +56,7 @@ pool_json(struct pool *pool, const struct pool_conf *conf)
 		return NULL;
 	json_t *backends = json_array();
 	for (size_t i = 0; i < status.count; i++)
-		json_array_append_new(backends, backend_json(&status.backends[i]));
+		backends = answer_add(backends, backend_json(&status.backends[i]));
 	json_t *json = json_pack("{s:s, s:s, s:o, s:b, s:o}", "name", conf->name, "balance",
 		balance_names[conf->balance], "waiting", number(status.waiting), "fail_open",
 		status.opens, "backends", backends);
@@ -69,8 +70,8 @@ listener_json(const struct listener_conf *listener)
 	json_t *binds = json_array();
 	for (size_t i = 0; i < listener->bind_count; i++) {
 		char text[ENDPOINT_TEXT_MAX];
-		json_array_append_new(
-			binds, json_string(endpoint_format(&listener->binds[i].endpoint, text)));
+		const char *bind = endpoint_format(&listener->binds[i].endpoint, text);
+		binds = answer_add(binds, json_string(bind));
 	}
 	return json_pack("{s:s, s:o, s:s}", "name", listener->name, "bind", binds, "pool",
 		listener->pool->name);
@@ -82,10 +83,10 @@ status_json(const struct serving *serving, bool stopping)
 	const struct snapshot *snapshot = serving->runtime->snapshot;
 	json_t *pools = json_array(), *listeners = json_array();
 	for (size_t i = 0; i < snapshot->pool_count; i++)
-		json_array_append_new(
+		pools = answer_add(
 			pools, pool_json(serving->runtime->pools[i], &snapshot->pools[i]));
 	for (size_t i = 0; i < snapshot->listener_count; i++)
-		json_array_append_new(listeners, listener_json(&snapshot->listeners[i]));
+		listeners = answer_add(listeners, listener_json(&snapshot->listeners[i]));
 	uint64_t sessions = __atomic_load_n(&serving->shared.sessions, __ATOMIC_RELAXED);
 	uint64_t max = __atomic_load_n(&serving->shared.max_sessions, __ATOMIC_RELAXED);
 	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version",

@@ -62,6 +62,11 @@ enum function {
 	F_pipe2,
 	F_memfd_create,
 	F_mmap,
+	F_sendmsg,
+	F_lstat,
+	F_fchmod,
+	F_chmod,
+	F_unlink,
 	F_getpwnam,
 	F_prctl,
 	F_initgroups,
@@ -236,8 +241,6 @@ WRAP(ssize_t, recv, (int fd, void *bytes, size_t len, int flags), (fd, bytes, le
 WRAP(ssize_t, send, (int fd, const void *bytes, size_t len, int flags), (fd, bytes, len, flags))
 WRAP(int, shutdown, (int fd, int how), (fd, how))
 WRAP(int, epoll_create1, (int flags), (flags))
-WRAP(int, epoll_ctl, (int fd, int order, int other, struct epoll_event *event),
-	(fd, order, other, event))
 WRAP(int, epoll_wait, (int fd, struct epoll_event *events, int max, int timeout),
 	(fd, events, max, timeout))
 WRAP(int, eventfd, (unsigned value, int flags), (value, flags))
@@ -247,6 +250,11 @@ WRAP(ssize_t, getrandom, (void *bytes, size_t len, unsigned flags), (bytes, len,
 WRAP(int, poll, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
 WRAP(pid_t, fork, (void), ())
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags))
+WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
+WRAP(int, lstat, (const char *path, struct stat *st), (path, st))
+WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode))
+WRAP(int, chmod, (const char *path, mode_t mode), (path, mode))
+WRAP(int, unlink, (const char *path), (path))
 WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags))
 
 WRAP(int, initgroups, (const char *user, gid_t group), (user, group))
@@ -260,6 +268,20 @@ getpwnam(const char *name)
 	if (!real)
 		real = REAL(getpwnam);
 	return fails(F_getpwnam) ? NULL : real(name);
+}
+
+/* What is watched can always be given up (epoll_ctl(2)): that is only counted. */
+int
+epoll_ctl(int fd, int order, int other, struct epoll_event *event)
+{
+	static __typeof__(&epoll_ctl) real;
+	if (!real)
+		real = REAL(epoll_ctl);
+	if (order == EPOLL_CTL_DEL && control)
+		__atomic_add_fetch(&control->calls[F_epoll_ctl], 1, __ATOMIC_RELAXED);
+	else if (fails(F_epoll_ctl))
+		return -1;
+	return real(fd, order, other, event);
 }
 
 /* Only of what is kept and given up: libraries call it for themselves. */

@@ -39,6 +39,12 @@ FUNCTIONS = {
     "pipe2": ["EMFILE"],
     "memfd_create": ["EMFILE"],
     "mmap": ["ENOMEM"],
+    "sendmsg": ["ECONNRESET", "EPIPE", "EINTR"],
+    # Of a socket in the file system.
+    "lstat": ["EACCES"],
+    "fchmod": ["EPERM"],
+    "chmod": ["EPERM"],
+    "unlink": ["EACCES"],
     # Of the one who drops root's powers.
     "getpwnam": [],
     "prctl": [],

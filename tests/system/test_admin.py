@@ -352,6 +352,18 @@ def test_errors_of_any_bytes(start, relay, admin):
     assert "\u00e9" in "".join(json.loads(answer.body)["errors"])
 
 
+def test_file_whose_name_is_no_utf8(start, relay, admin, tmp_path):
+    """Its bytes stand for themselves, as in the log."""
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    balancer = start(Setup(relays_of(relay), admin=admin.text()), folder=folder)
+    told = f"{tmp_path}/caf\u00e9/smtplb.conf"
+    assert admin.get("/v1/status")["file"] == told
+    balancer.write("nonsense = 1\n")
+    errors = json.loads(admin.ask("POST", "/v1/reload").body)["errors"]
+    assert errors and all(error.startswith(f"{told}:") for error in errors)
+
+
 def test_reload_during_another(start, relay, admin):
     """Each is told of a load that began when it had asked."""
     setup = Setup(relays_of(relay), admin=admin.text())

@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 import pytest
+from admin import Admin
 from balancer import PROGRAM, Setup
 from faults import FUNCTIONS
 from peers import DEADLINE, eventually, smtp
@@ -133,7 +134,9 @@ STARTING = [name for name in FUNCTIONS if FUNCTIONS[name] and name not in RUNNIN
 @pytest.mark.parametrize("function", STARTING)
 def test_each_call_of_the_start_and_the_stop(relay, tmp_path, faults, function):
     """It starts all the same, or says why not and exits with 1."""
-    setup = Setup([relay(smtp(b"two"))], workers=2, health="type = none")
+    setup = Setup(
+        [relay(smtp(b"two"))], workers=2, health="type = none", admin=Admin(tmp_path).text()
+    )
     conf = tmp_path / "smtplb.conf"
     conf.write_text(setup.text())
     error = FUNCTIONS[function][0]

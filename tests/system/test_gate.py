@@ -63,7 +63,8 @@ FAILURES = [
 @pytest.mark.parametrize("name, serve, cause, reply", FAILURES, ids=[f[0] for f in FAILURES])
 def test_failing_backend_is_replaced_unseen(start, relay, name, serve, cause, reply):
     bad, good = relay(serve), relay(smtp(b"good"))
-    setup = Setup([bad, good], pool="greeting_timeout = 300ms")
+    timeout = "300ms" if cause == "greeting_timeout" else "10s"
+    setup = Setup([bad, good], pool=f"greeting_timeout = {timeout}")
     balancer = start(setup)
     with setup.connect() as client:
         assert client.line() == b"220 good ESMTP"
@@ -206,6 +207,24 @@ def test_a_budget_that_one_attempt_uses_up(start, relay):
     assert good.accepted == 0
 
 
+@pytest.mark.parametrize("times, down", [
+    ("greeting_timeout = 10s greeting_budget = 300ms", ["relay1"]),
+    ("greeting_timeout = 300ms greeting_budget = 500ms", ["relay1"]),
+    ("greeting_timeout = 300ms greeting_budget = 1m greeting_retry = 0s queue_timeout = 0s",
+     ["relay1", "relay2"]),
+], ids=["one", "one and a half", "two"])  # fmt: skip
+def test_a_miss_is_a_whole_timeout_or_the_whole_budget(start, relay, times, down):
+    """What is left of the budget for a second relay says little about it."""
+    setup = Setup(
+        [relay(hold_silent), relay(hold_silent)], pool=times, health="type = none greeting_fall = 1"
+    )
+    balancer = start(setup)
+    with setup.connect() as client:
+        assert client.line().startswith(b"421 4.3.2 lb.test no relay available (")
+    balancer.wait("session", result="no_backend")
+    assert [event["backend"] for event in balancer.find("health", to="down")] == down
+
+
 OUR_FAULTS = [
     ("socket", "EMFILE", 1),
     ("socket", "ENFILE", 1),
@@ -231,9 +250,13 @@ def test_no_relay_is_blamed_for_a_want_of_ours(start, relay, faults, call, error
         health="type = none greeting_fall = 1",
     )
     balancer = start(setup, prefix=faults.prefix)
-    faults.arm(call, error, number)
-    assert setup.greeting() == b"220 one ESMTP"
-    assert faults.failed() == 1
+    with setup.connect() as inside:
+        assert inside.line() == b"220 one ESMTP"
+        inside.send(b"NOOP\r\n")
+        assert inside.line() == b"250 one"  # by now all is watched
+        faults.arm(call, error, number)
+        assert setup.greeting() == b"220 one ESMTP"
+        assert faults.failed() == 1
     assert balancer.wait("attempt")["cause"] == "resources"
     balancer.wait("session", result="ok", attempts=2)
     assert not balancer.find("health")

@@ -99,6 +99,25 @@ def test_file_that_the_user_can_not_read_refuses_the_reload(start, relay, folder
     assert balancer.reload()["action"] == "reloaded"
 
 
+def test_admin_socket_belongs_to_the_user(start, relay, folder):
+    """So does its folder, which is made where there is none: thus it can be moved and removed."""
+    account = pwd.getpwnam(USER)
+    place = folder / "run"
+    setup = low_port_setup([relay(smtp(b"one"))], [25])
+    setup.admin = f'socket = {place}/admin.sock listen = ""'
+    balancer = start(text_of(setup), folder=folder)
+    for path, mode in ((place, 0o755), (place / "admin.sock", 0o660)):
+        seen = path.stat()
+        assert (seen.st_uid, seen.st_gid) == (account.pw_uid, account.pw_gid)
+        assert seen.st_mode & 0o777 == mode
+    setup.admin = f'socket = {place}/other.sock listen = ""'
+    assert balancer.reload(text_of(setup))["action"] == "reloaded"
+    assert [path.name for path in place.iterdir()] == ["other.sock"]
+    assert run("status", "--socket", place / "other.sock").returncode == 0
+    balancer.stop()
+    assert not list(place.iterdir())
+
+
 CALLS = [
     ("getpwnam", "EIO", 2, "look up the user"),  # the first looks whether there is one
     ("getpwnam", None, 2, "look up the user"),

@@ -441,12 +441,16 @@ def test_no_descriptor_to_wait_for_a_header_with(start, relay, faults):
 
 
 def test_no_memory_to_wait_for_a_header_with(start, relay, faults):
-    setup = trusting([relay(smtp())], workers=1, listener="proxy_timeout = 1h")
+    setup = trusting([relay(smtp()), relay(smtp())], workers=1, listener="proxy_timeout = 1h")
     balancer = start(setup, prefix=faults.prefix)
-    faults.arm("epoll_ctl", "ENOMEM")
-    with announce(setup, b"PROXY ") as client:
-        assert_refused(balancer, setup.relays[0], "Cannot allocate memory")
-        client.reset()
+    with announce(setup, headers.v2(CLIENT, CALLED)) as inside:
+        assert inside.line() == b"220 relay ESMTP"
+        inside.send(b"NOOP\r\n")
+        assert inside.line() == b"250 relay"  # by now all is watched
+        faults.arm("epoll_ctl", "ENOMEM")
+        with announce(setup, b"PROXY ") as client:
+            assert_refused(balancer, setup.relays[1], "Cannot allocate memory")
+            client.reset()
     with announce(setup, headers.v2(CLIENT, CALLED)) as client:
         assert client.line() == b"220 relay ESMTP"
 

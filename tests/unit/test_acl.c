@@ -210,12 +210,52 @@ START_TEST(nothing_of_a_bad_list)
 }
 END_TEST
 
+START_TEST(where_an_allow_list_begins)
+{
+	struct report report;
+	unsigned line;
+	report_init(&report);
+	struct acl *acl = acl_new("senders", "conf", 1, false);
+	acl_add_item(acl, ACL_DENY, "198.51.100.0/24", "conf", 2, &report);
+	ck_assert_str_eq(acl_allow_place(acl, &line), "conf");
+	ck_assert_uint_eq(line, 1);
+	acl_add_item(acl, ACL_ALLOW, "203.0.113.0/24", "conf", 3, &report);
+	acl_add_item(acl, ACL_ALLOW, "192.0.2.0/24", "conf", 4, &report);
+	ck_assert_str_eq(acl_allow_place(acl, &line), "conf");
+	ck_assert_uint_eq(line, 3);
+	acl_free(acl);
+	report_fini(&report);
+}
+END_TEST
+
+/* A database that no rule needs is not read. */
+START_TEST(needs_a_database_for_its_rules_only)
+{
+	struct report report;
+	struct acl_rule rule;
+	report_init(&report);
+	struct acl *acl = acl_new("senders", "conf", 1, false);
+	acl_add_item(acl, ACL_ALLOW, "203.0.113.0/24", "conf", 2, &report);
+	acl_add_item(acl, ACL_ALLOW, "asn:64500", "conf", 3, &report);
+	acl_add_item(acl, ACL_DENY, "asn:64501", "conf", 4, &report);
+	ck_assert(!acl_needs_geo(acl, GEO_COUNTRY, &rule));
+	ck_assert(acl_needs_geo(acl, GEO_ASN, &rule));
+	ck_assert_uint_eq(rule.line, 3);
+	ck_assert_int_eq(rule.kind, RULE_ASN);
+	ck_assert_uint_eq(rule.value, 64500);
+	acl_free(acl);
+	report_fini(&report);
+}
+END_TEST
+
 static void
 fill(TCase *cases)
 {
 	tcase_add_test(cases, cases_in_files);
 	tcase_add_test(cases, names_and_counts);
 	tcase_add_test(cases, nothing_of_a_bad_list);
+	tcase_add_test(cases, where_an_allow_list_begins);
+	tcase_add_test(cases, needs_a_database_for_its_rules_only);
 }
 
 UNIT_MAIN("acl", fill)

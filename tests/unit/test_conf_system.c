@@ -1,6 +1,6 @@
 /*
  * Configurations where the system or libconfuse says what it rarely says: other numbers of CPUs,
- * other accounts, and a parser that fails without a word or lets pass what is none.
+ * other accounts, no file, and a parser that fails without a word or lets pass what is none.
  */
 #include "conf/grammar.h"
 #include "conf/snapshot.h"
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -148,6 +149,15 @@ START_TEST(a_parser_that_lets_pass_what_is_none)
 }
 END_TEST
 
+/* A command asks for it before anybody has said that there is no such file. */
+START_TEST(the_socket_of_a_file_that_is_not_there)
+{
+	char *path = snapshot_admin_socket("conf/none.conf");
+	ck_assert_str_eq(path, "/run/smtplb/admin.sock");
+	free(path);
+}
+END_TEST
+
 static void
 fill(TCase *cases)
 {
@@ -155,6 +165,7 @@ fill(TCase *cases)
 	tcase_add_test(cases, root_needs_a_user_that_exists);
 	tcase_add_test(cases, a_parser_that_fails_without_a_word);
 	tcase_add_test(cases, a_parser_that_lets_pass_what_is_none);
+	tcase_add_test(cases, the_socket_of_a_file_that_is_not_there);
 }
 
 UNIT_MAIN("conf_system", fill)

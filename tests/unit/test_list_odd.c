@@ -1,12 +1,13 @@
 /*
  * Lists on the disk that are odd: that grow, fail or find no memory while they are read, lie on
- * another device, or include one another by names that are too long to tell.
+ * another device, keep a descriptor, or include one another by names that are too long to tell.
  */
 #include "acl/list.h"
 #include "acl/mem.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -187,6 +188,26 @@ START_TEST(a_loop_that_is_too_long_to_tell)
 }
 END_TEST
 
+/* Whatever becomes of a file, its descriptor is given back; the lowest one is as good as any. */
+START_TEST(descriptors)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "%s/list", folder);
+	write_file("list", "203.0.113.0/24\n/nowhere\nnonsense\n/tmp\n");
+	close(STDIN_FILENO);
+	load(path);
+	ck_assert_str_eq(rules, "203.0.113.0/24 ");
+	reading = READ_FAILS;
+	load(path);
+	reading = READ_AS_IT_IS;
+	snprintf(rules, sizeof(rules), "%s/list %s/list\n", folder, folder);
+	write_file("list", rules);
+	load(path); /* a loop: it is met again */
+	ck_assert_int_eq(open("/dev/null", O_RDONLY), STDIN_FILENO);
+	ck_assert_uint_ge(report.errors, 5);
+}
+END_TEST
+
 static void
 fill(TCase *cases)
 {
@@ -196,6 +217,7 @@ fill(TCase *cases)
 	tcase_add_loop_test(cases, one_that_finds_no_memory, 0, 4);
 	tcase_add_test(cases, one_on_another_device);
 	tcase_add_test(cases, a_loop_that_is_too_long_to_tell);
+	tcase_add_test(cases, descriptors);
 }
 
 UNIT_MAIN("list_odd", fill)

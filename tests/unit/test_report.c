@@ -5,6 +5,22 @@
 
 #include "acl/report.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <wchar.h>
+
+static unsigned spared = UINT_MAX; /* so many allocations, then there is one that fails */
+
+void *
+reallocarray(void *block, size_t count, size_t size)
+{
+	if (spared-- > 0)
+		return realloc(block, count * size);
+	errno = ENOMEM;
+	return NULL;
+}
+
 START_TEST(entries_in_order)
 {
 	struct report report;
@@ -50,12 +66,32 @@ START_TEST(more_than_it_keeps)
 }
 END_TEST
 
+/* No memory for one more entry, or a text that can't be made, as this one in the C locale: what is
+ * lost is counted all the same. */
+START_TEST(what_can_not_be_kept)
+{
+	struct report report;
+	report_init(&report);
+	if (_i == 0)
+		spared = 0;
+	report_error(&report, "f", 1, _i == 0 ? "bad" : "%lc", (wint_t)0x20ac);
+	ck_assert_uint_eq(report.errors, 1);
+	ck_assert_uint_eq(report.count, 0);
+	ck_assert(report.lost);
+	report_error(&report, "f", 2, "worse");
+	ck_assert_uint_eq(report.count, 1);
+	ck_assert_str_eq(report.entries[0].text, "f:2: worse");
+	report_fini(&report);
+}
+END_TEST
+
 static void
 fill(TCase *cases)
 {
 	tcase_add_test(cases, entries_in_order);
 	tcase_add_test(cases, control_bytes);
 	tcase_add_test(cases, more_than_it_keeps);
+	tcase_add_loop_test(cases, what_can_not_be_kept, 0, 2);
 }
 
 UNIT_MAIN("report", fill)
