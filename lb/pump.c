@@ -156,7 +156,10 @@ client_received(struct conn *conn, struct chunk *chunk)
 	size_t len = read_client(session, chunk);
 	session->over_limit = len < chunk->len;
 	chunk->len = len;
-	pass_on(session, conn, &session->backend, chunk);
+	if (len > 0)
+		pass_on(session, conn, &session->backend, chunk);
+	else
+		chunk_put(chunk);
 	if (!session->over_limit)
 		return;
 	conn_pause(conn);

@@ -6,7 +6,7 @@ import threading
 
 import headers
 import pytest
-from balancer import Crowd, Setup, run
+from balancer import Crowd, Setup
 from peers import connect, eventually, free_port, smtp
 
 GOOD = "127.0.0.10"
@@ -314,14 +314,6 @@ def test_what_was_counted_survives_reloads(start, relay):
     assert setup.greeting(GOOD) == RELAY
     assert setup.greeting(GOOD).startswith(b"421 4.7.0 ")
     assert balancer.wait("limited", 5)["limit"] == "connects_per_client"
-
-
-def test_messages_are_not_limited_yet(tmp_path, relay):
-    conf = tmp_path / "smtplb.conf"
-    conf.write_text(limited([relay()], "messages_per_client = 100/1h").text())
-    result = run("check", "-c", conf)
-    assert result.returncode == 1
-    assert "`messages_per_client = 100/1h` is not available in this version" in result.stderr
 
 
 def test_refusals_are_summed_up_under_a_flood(start, relay):
