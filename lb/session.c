@@ -385,11 +385,12 @@ session_hurry(struct session *session)
 const char *
 session_place_name(const struct session *session)
 {
-	return session->greeted ? tracker_place_name(tracker_place(&session->tracker)) : NULL;
+	bool is_served = session->greeted && !session->lingers;
+	return is_served ? tracker_place_name(tracker_place(&session->tracker)) : NULL;
 }
 
-static void
-log_cut(const struct session *session)
+void
+session_log_cut(const struct session *session)
 {
 	struct log_line line;
 	char id[SESSION_ID_MAX];
@@ -407,7 +408,8 @@ log_cut(const struct session *session)
 void
 session_cut(struct session *session)
 {
-	log_cut(session);
+	if (!session->lingers)
+		session_log_cut(session);
 	session_decide(session, RESULT_DRAINED, END_BALANCER);
 	session_close(session);
 }
@@ -415,5 +417,6 @@ session_cut(struct session *session)
 bool
 session_awaits_final(const struct session *session)
 {
-	return session->greeted && tracker_place(&session->tracker) == TRACKER_AFTER_DOT;
+	return session->greeted && conn_is_open(&session->backend) && !session->backend.ended &&
+	       tracker_place(&session->tracker) == TRACKER_AFTER_DOT;
 }

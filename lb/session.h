@@ -157,7 +157,8 @@ void session_close(struct session *session);
  * time for that, and all who may be cut are. */
 void session_hurry(struct session *session);
 
-/* Where it stands with its backend, in its served phases: whether between messages or in one. */
+/* Where it stands with its backend: whether between messages or in one. NULL before that has
+ * greeted, and once we have taken leave. */
 const char *session_place_name(const struct session *session);
 
 const char *phase_name(enum phase phase);
@@ -165,8 +166,11 @@ const char *phase_name(enum phase phase);
 /* Cuts it from our side, whatever it is doing. */
 void session_cut(struct session *session);
 
-/* Whether the reply to a final dot, or to the last BDAT, is awaited: nothing but INT or a second
- * TERM may cut it then. */
+/* The log's line about that, on its own. */
+void session_log_cut(const struct session *session);
+
+/* Whether the reply to a final dot, or to the last BDAT, is awaited, from a relay that may still
+ * give it: nothing but INT or a second TERM may cut it then. */
 bool session_awaits_final(const struct session *session);
 
 const char *session_id_format(const struct session *session, char buf[SESSION_ID_MAX]);
