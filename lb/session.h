@@ -90,8 +90,8 @@ struct session {
 	uint64_t id;
 	uint64_t began_ms;
 	uint64_t touched_ms; /* when the pump last moved a byte */
-	uint64_t bytes_in;  /* from the client */
-	uint64_t bytes_out; /* for the client, taken from the backend or our own */
+	uint64_t bytes_in;   /* from the client */
+	uint64_t bytes_out;  /* for the client, taken from the backend or our own */
 	unsigned attempts;
 	unsigned queue_ms;
 	uint64_t connect_ms;  /* of the attempt that succeeded; LOG_NONE before */

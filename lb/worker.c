@@ -31,7 +31,7 @@ struct worker {
 	unsigned lingering;
 	int reserve_fd; /* -1 = not held */
 	bool stopping;
-	bool late; /* and past its time */
+	bool late;                    /* and past its time */
 	struct session *first, *last; /* running, oldest first */
 	struct session *dead;
 

@@ -30,8 +30,7 @@ enum {
 };
 
 /* "250 2.1.5", or "250" without an enhanced code. Returns buf. */
-const char *reply_status_format(
-	const struct reply_status *status, char buf[REPLY_STATUS_TEXT_MAX]);
+const char *reply_status_format(const struct reply_status *status, char buf[REPLY_STATUS_TEXT_MAX]);
 
 struct reply_reader {
 	struct reply_status status; /* whole once the reply is */

@@ -44,6 +44,11 @@ class Clock:
         self.stop_ns = time.monotonic_ns()
         self._write()
 
+    def go(self):
+        """The monotonic clock runs, from the right time on."""
+        self.stop_ns = 0
+        self._write()
+
     def advance(self, seconds):
         """What was stopped is so much later. A loop that sleeps hears of it when it is woken."""
         self.stop_ns += round(seconds * 10**9)

@@ -1,8 +1,8 @@
 /*
  * Preloaded into the balancer by clock.py: the clocks that the process sees, as the file says which
  * CLOCK_SHIM names, at any time. The wall clock is moved by some seconds, as settimeofday(2) would
- * for the whole machine. The monotonic clock stands still at a moment, or runs as it is. Any thread;
- * two int64_t in shared memory.
+ * for the whole machine. The monotonic clock stands still at a moment, or runs as it is. Any
+ * thread; two int64_t in shared memory.
  */
 #include <fcntl.h>
 #include <stddef.h>
