@@ -220,12 +220,12 @@ check_pool(const struct load *load, cfg_t *section, struct pool_conf *pool)
 	pool->greeting_budget_ms = value_duration(load, &budget, 1, HOUR_MS);
 	struct value retry = value_get(section, "greeting_retry");
 	pool->greeting_retry_ms = value_duration(load, &retry, 0, HOUR_MS);
+	struct value queue = value_get(section, "queue_timeout");
+	pool->queue_timeout_ms = value_duration(load, &queue, 0, HOUR_MS);
 	struct value messages = value_get(section, "rebalance_messages");
 	pool->rebalance_messages = (unsigned)value_number(load, &messages, 0, MESSAGES_MAX);
 	struct value age = value_get(section, "rebalance_age");
 	pool->rebalance_age_ms = value_duration(load, &age, 0, DAY_MS);
-	struct value queue = value_get(section, "queue_timeout");
-	pool->queue_timeout_ms = value_duration(load, &queue, 0, HOUR_MS);
 	struct value fail_open = value_get(section, "fail_open");
 	pool->fail_open = value_yes(load, &fail_open);
 	refuse_later(load, section);

@@ -4,7 +4,9 @@
 #include "lb/leave.h"
 
 #include "lb/clock.h"
+#include "lb/linger.h"
 #include "lb/session.h"
+#include "lb/session_log.h"
 #include "lb/worker.h"
 
 enum {
@@ -29,9 +31,8 @@ is_wanted_gone(const struct session *session)
 	       has_had_its_share(session);
 }
 
-/* What has not ended by itself is cut. */
-static bool
-is_overdue(const struct session *session)
+bool
+leave_is_overdue(const struct session *session)
 {
 	return worker_is_late(session->worker) || pool_drain_is_over(session->relay);
 }
@@ -46,7 +47,8 @@ pauses(const struct session *session)
 static bool
 may_speak(const struct session *session)
 {
-	return tracker_place(&session->tracker) == TRACKER_BETWEEN &&
+	return session->phase == PHASE_PUMP &&
+	       tracker_place(&session->tracker) == TRACKER_BETWEEN &&
 	       conn_is_flushed(&session->client) && conn_is_flushed(&session->backend) &&
 	       !session->client.ended && !session->backend.ended;
 }
@@ -66,6 +68,16 @@ leave(struct session *session, enum session_result result, enum reply reply)
 	session_refuse(session, result, reply);
 }
 
+/* Without a word, but the client gets what the relay had said: the reply to a message may be the
+ * last of it. */
+static void
+cut(struct session *session)
+{
+	session_log_cut(session);
+	session_decide(session, RESULT_DRAINED, END_BALANCER);
+	linger_start(session);
+}
+
 bool
 leave_if_due(struct session *session)
 {
@@ -78,14 +90,14 @@ leave_if_due(struct session *session)
 	}
 	if (!is_wanted_gone(session))
 		return false;
-	bool overdue = is_overdue(session);
+	bool overdue = leave_is_overdue(session);
 	if (may_speak(session) && (session->rests || overdue || pauses(session))) {
 		leave(session, RESULT_DRAINED, REPLY_CLOSING);
 		return true;
 	}
 	if (!overdue || session_awaits_final(session))
 		return false;
-	session_cut(session);
+	cut(session);
 	return true;
 }
 
@@ -94,20 +106,14 @@ leave_deadline(const struct session *session)
 {
 	const struct pool_conf *pool = session->listener->pool;
 	uint64_t idle_ms = session->touched_ms + session->listener->idle_timeout_ms;
-	switch (tracker_place(&session->tracker)) {
-	case TRACKER_AFTER_DOT:
+	if (session_awaits_final(session))
 		return SESSION_NEVER;
-	case TRACKER_BETWEEN:
-		if (is_wanted_gone(session))
-			return clock_min(idle_ms, session->touched_ms + PAUSE_MS);
-		if (pool->rebalance_age_ms)
-			return clock_min(idle_ms, session->began_ms + pool->rebalance_age_ms);
-		break;
-	case TRACKER_BUSY:
-	case TRACKER_TRANSACTION:
-	case TRACKER_OPAQUE:
-		break;
-	}
+	if (!may_speak(session))
+		return idle_ms;
+	if (is_wanted_gone(session))
+		return clock_min(idle_ms, session->touched_ms + PAUSE_MS);
+	if (pool->rebalance_age_ms)
+		return clock_min(idle_ms, session->began_ms + pool->rebalance_age_ms);
 	return idle_ms;
 }
 
@@ -129,8 +135,9 @@ leave_look_again(struct session *session)
 			 (session->phase == PHASE_FLUSH && session->relay && !session->lingers);
 	if (!is_served || leave_if_due(session))
 		return;
+	uint64_t linger_ms = clock_ms() + LINGER_MS;
 	if (session->phase == PHASE_PUMP)
 		session_set_deadline_at(session, leave_deadline(session));
-	else if (is_overdue(session) && !session_awaits_final(session))
-		session_cut(session);
+	else if (leave_is_overdue(session) && !session_awaits_final(session))
+		session_set_deadline_at(session, clock_min(session->deadline_ms, linger_ms));
 }

@@ -23,11 +23,15 @@ struct session;
  * After anything that passed, in the pump. Returns whether it did. */
 bool leave_if_due(struct session *session);
 
-/* Until when a session in the pump may stand still (clock_ms); SESSION_NEVER behind a final dot. */
+/* Until when a session may stand still (clock_ms); SESSION_NEVER while the reply to a final dot may
+ * come. */
 uint64_t leave_deadline(const struct session *session);
 
-/* That moment has come. */
+/* That moment has come, in the pump. */
 void leave_idle(struct session *session);
+
+/* Whether what has not ended by itself is cut. */
+bool leave_is_overdue(const struct session *session);
 
 /* What is wished of sessions has changed: the worker stops, a backend drains, their time is over.
  */

@@ -26,19 +26,29 @@ linger_failed(struct conn *conn, int error)
 	session_close(session_of_client(conn));
 }
 
+/* A client that has said its last leaves with the last that it gets. */
+static void
+linger_sent(struct conn *conn)
+{
+	if (conn->ended)
+		session_close(session_of_client(conn));
+}
+
 static const struct conn_events linger_events = {
 	.received = linger_received,
 	.ended = linger_ended,
 	.failed = linger_failed,
+	.sent = linger_sent,
 };
 
 void
 linger_start(struct session *session)
 {
 	session->client.events = &linger_events;
+	bool has_left = session->client.ended && conn_is_flushed(&session->client);
 	conn_close(&session->backend);
 	conn_shutdown(&session->client);
-	session->lingers = !session->hurried && worker_take_linger(session->worker);
+	session->lingers = !has_left && !session->hurried && worker_take_linger(session->worker);
 	if (!session->lingers) {
 		conn_discard(&session->client);
 		session_close(session);

@@ -39,13 +39,14 @@ close_if_done(struct session *session)
 		session_close(session);
 }
 
-/* Once a side is lost the other has as long as ever to take what is queued for it and to answer a
- * final dot, and then a moment to leave; nothing else that it still says prolongs that. */
+/* Once a side is lost the other has as long as ever to answer a final dot and, unless its time is
+ * over anyway, to take what is queued for it; and then a moment to leave. Nothing else that it
+ * still says prolongs that. */
 static void
 set_flush_deadline(struct session *session, const struct conn *other)
 {
-	bool awaits_final = other == &session->backend && session_awaits_final(session);
-	if (awaits_final || !conn_is_flushed(other))
+	bool is_behind = !conn_is_flushed(other) && !leave_is_overdue(session);
+	if (session_awaits_final(session) || is_behind)
 		touch(session);
 	else
 		session_set_deadline(session, LINGER_MS);
@@ -102,7 +103,10 @@ end_side(struct session *session, struct conn *ended)
 	}
 	session_decide(session, RESULT_OK, is_client ? END_CLIENT : END_BACKEND);
 	conn_shutdown(is_client ? &session->backend : &session->client);
+	if (session->phase == PHASE_PUMP)
+		touch(session);
 	close_if_done(session);
+	leave_if_due(session);
 }
 
 /* Nothing waits for `to` any more: `from` may send again, or the end goes on. */

@@ -320,7 +320,8 @@ session_hurry(struct session *session)
 void
 session_cut(struct session *session)
 {
-	session_log_cut(session);
+	if (!session->lingers)
+		session_log_cut(session);
 	session_decide(session, RESULT_DRAINED, END_BALANCER);
 	session_close(session);
 }
@@ -328,5 +329,6 @@ session_cut(struct session *session)
 bool
 session_awaits_final(const struct session *session)
 {
-	return session->greeted && tracker_place(&session->tracker) == TRACKER_AFTER_DOT;
+	return session->greeted && conn_is_open(&session->backend) && !session->backend.ended &&
+	       tracker_place(&session->tracker) == TRACKER_AFTER_DOT;
 }

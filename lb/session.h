@@ -147,8 +147,8 @@ void session_hurry(struct session *session);
 /* Cuts it from our side, whatever it is doing. */
 void session_cut(struct session *session);
 
-/* Whether the reply to a final dot, or to the last BDAT, is awaited: nothing but INT or a second
- * TERM may cut it then. */
+/* Whether the reply to a final dot, or to the last BDAT, is awaited, from a relay that may still
+ * give it: nothing but INT or a second TERM may cut it then. */
 bool session_awaits_final(const struct session *session);
 
 #endif

@@ -21,6 +21,8 @@ struct session_info {
 	struct endpoint client;
 	struct endpoint backend_addr;
 	const char *phase; /* static */
+	const char *place; /* static; NULL without a backend that has greeted */
+	uint64_t messages; /* that had their reply */
 	uint64_t age_ms;
 	uint64_t bytes_in, bytes_out;
 	unsigned attempts;

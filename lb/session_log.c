@@ -51,7 +51,8 @@ session_log_phase(const struct session *session)
 const char *
 session_place_name(const struct session *session)
 {
-	return session->greeted ? tracker_place_name(tracker_place(&session->tracker)) : NULL;
+	bool is_served = session->greeted && !session->lingers;
+	return is_served ? tracker_place_name(tracker_place(&session->tracker)) : NULL;
 }
 
 void

@@ -14,8 +14,8 @@ const char *session_id_format(const struct session *session, char buf[SESSION_ID
 
 const char *phase_name(enum phase phase);
 
-/* Where it stands with its backend: between messages or in one. NULL before a backend has greeted.
- */
+/* Where it stands with its backend: between messages or in one. NULL before that has greeted, and
+ * once we have taken leave. */
 const char *session_place_name(const struct session *session);
 
 /* One that could not begin, for this errno. */

@@ -252,8 +252,6 @@ on_wake(struct ev_loop *loop, ev_async *wake, int ready)
 		tell_each(worker, session_look_again);
 	if (wants_drain)
 		tell_each(worker, leave_look_again);
-	if (list)
-		session_list_fill(list, worker->first);
 	if (wants_stop && !worker->stopping) {
 		struct view *old = worker->view;
 		worker->stopping = true;
@@ -268,6 +266,8 @@ on_wake(struct ev_loop *loop, ev_async *wake, int ready)
 	}
 	if (wants_cut)
 		cut(worker);
+	if (list)
+		session_list_fill(list, worker->first);
 }
 
 static void

@@ -10,9 +10,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 # pylint: disable=wrong-import-position
+import clock as clocks  # noqa: E402
 from balancer import BUILD, Balancer, Setup  # noqa: E402
 from faults import Faults, build  # noqa: E402
 from peers import Probed, Relay, free_port  # noqa: E402
+from scene import Scene  # noqa: E402
 
 
 def pytest_configure(config):
@@ -122,3 +124,29 @@ def fault_library(tmp_path_factory):
 def faults(fault_library, tmp_path):
     """Faults to order: start(setup, prefix=faults.prefix), then faults.arm(...)."""
     return Faults(fault_library, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def clock_library(tmp_path_factory):
+    return clocks.build(tmp_path_factory.mktemp("shim"))
+
+
+@pytest.fixture
+def clock(clock_library, tmp_path):
+    """A balancer's clocks: start(setup, prefix=clock.prefix)."""
+    return clocks.Clock(clock_library, tmp_path)
+
+
+@pytest.fixture
+def scene(start, relay, clock, tmp_path):
+    """Makes the one scene of a test: scene(pool=..., ...), with Setup's options."""
+    made = []
+
+    def make(relays=1, **options):
+        setup = Setup([relay() for _ in range(relays)], **options)
+        made.append(Scene(start, setup, clock, tmp_path))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

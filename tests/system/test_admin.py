@@ -69,6 +69,8 @@ def test_answers_are_as_described(start, relay, admin):
     setup.deny = STRANGER
     balancer = start(setup)
     client, _ = held(setup)
+    client.send(b"MAIL FROM:<a@example.com>\r\n")
+    assert client.line().startswith(b"250 ")
     for _ in range(3):
         assert setup.greeting(STRANGER).startswith(b"421 4.7.1 ")
     good = balancer.text
@@ -149,6 +151,7 @@ def test_sessions(start, relay, admin):
         assert one == {
             "listener": "smtp", "client": one["client"], "pool": "relays", "backend": name,
             "backend_addr": f"127.0.0.1:{port}", "phase": "pump", "attempts": 1,
+            "place": "between", "messages": 0,
             "bytes_in": 0, "bytes_out": len(f"220 {name} ESMTP\r\n"),
         }
     for client, _ in clients:
@@ -165,7 +168,7 @@ def test_session_that_waits(start, relay, admin):
     client = setup.connect()
     (session,) = eventually(lambda: admin.get("/v1/sessions")["sessions"])
     assert (session["phase"], session["backend_addr"]) == ("queue", None)
-    assert session["backend"] is None
+    assert session["backend"] is None and session["place"] is None
     assert admin.get("/v1/status")["pools"][0]["waiting"] == 1
     assert admin.ask("GET", "/healthz").status == 503
     assert admin.order("relay2", "ready") == 200
@@ -199,6 +202,8 @@ def test_healthz_while_it_stops(start, relay, admin):
     setup = Setup(relays_of(relay), admin=admin.text())
     balancer = start(setup)
     client, _ = held(setup)
+    client.send(b"MAIL FROM:<a@example.com>\r\n")
+    assert client.line().startswith(b"250 ")
     balancer.signal(signal.SIGTERM)
     balancer.wait("stopping")
     answer = admin.ask("GET", "/healthz")
@@ -218,6 +223,9 @@ def test_drained_backend_gets_no_new_sessions(start, relay, admin):
     setup = Setup(relays_of(relay), admin=admin.text())
     balancer = start(setup)
     inside = [held(setup) for _ in range(2)]
+    for client, _ in inside:
+        client.send(b"MAIL FROM:<a@example.com>\r\n")
+        assert client.line().startswith(b"250 ")
     result = admin.run("drain", "relays/relay1")
     assert (result.returncode, result.stdout, result.stderr) == (0, "relays/relay1: drain\n", "")
     assert balancer.wait("admin", pool="relays", backend="relay1", state="drain")
@@ -240,6 +248,9 @@ def test_drain_ends_with_its_time(start, relay, admin, state):
     setup = Setup(relays_of(relay), admin=admin.text(), top="drain_timeout = 200ms")
     balancer = start(setup)
     inside = [held(setup) for _ in range(4)]
+    for client, _ in inside:  # or they would be left between messages
+        client.send(b"MAIL FROM:<a@example.com>\r\n")
+        assert client.line().startswith(b"250 ")
     assert admin.order("relay2", state) == 200
     for client, name in inside:
         if name == "relay2":

@@ -1,13 +1,10 @@
 """Invariant 8: time is monotonic, clock jumps move nothing but the log's timestamps."""
 
 import datetime
-import os
 import signal
-import struct
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from balancer import Setup
@@ -15,30 +12,6 @@ from peers import connect, free_port
 
 HOUR = 3600
 SLACK_S = 120  # far more than a test takes, far less than a jump
-
-
-class Clock:
-    """The wall clock as the balancer sees it: prefix a command with `prefix`, then `jump`."""
-
-    def __init__(self, folder):
-        source = Path(__file__).with_name("clock_shim.c")
-        library = folder / "clock_shim.so"
-        flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror"]
-        subprocess.run(["gcc", *flags, "-o", library, source], check=True)
-        self.file = folder / "offset"
-        self.jump(0)
-        self.prefix = ["env", f"LD_PRELOAD={library}", f"CLOCK_SHIM={self.file}"]
-
-    def jump(self, seconds):
-        """Written in place: the file is mapped."""
-        fd = os.open(self.file, os.O_WRONLY | os.O_CREAT, 0o644)
-        os.pwrite(fd, struct.pack("=q", seconds), 0)
-        os.close(fd)
-
-
-@pytest.fixture(name="clock")
-def fixture_clock(tmp_path):
-    return Clock(tmp_path)
 
 
 def stamp(event):

@@ -192,7 +192,7 @@ def test_json_types(start, relay):
         for key, value in json.loads(line).items():
             assert type(value) in ((int,) if key in numbers else (str, type(None))), (key, value)
     session = json.loads(next(line for line in balancer.lines if '"event":"session"' in line))
-    assert session["last_reply"] is None and session["attempts"] == 1
+    assert session["tls"] is None and session["attempts"] == 1 and session["last_reply"] == "221"
 
 
 def test_reload_changes_the_format(start, relay):

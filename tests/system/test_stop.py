@@ -150,10 +150,11 @@ def test_term_while_loading(start, relay):
     assert not balancer.find("config", action="reloaded")
 
 
-def test_session_in_the_gate_is_still_served(start, relay):
+def test_session_in_the_gate_is_still_served(start, relay, clock):
     first, second = relay(), relay(smtp(b"second"))
     setup = Setup([first, second])
-    balancer = start(setup)
+    clock.stop()  # a client that is slow to go on would be left
+    balancer = start(setup, prefix=clock.prefix)
     with setup.connect() as client:
         conn = first.next()
         close_accepting(balancer, setup)
@@ -179,12 +180,13 @@ def test_session_in_the_queue_is_still_served(start, relay, probed):
     assert balancer.exit_code() == 0
 
 
-def test_accept_queue_is_served(start, relay):
+def test_accept_queue_is_served(start, relay, clock):
     """Whoever is connected when TERM comes, though not accepted yet, is no less a client, and who
     is denied no more of one."""
     one = relay(smtp(b"one"))
     setup = Setup([one], deny="127.0.0.66")
-    balancer = start(setup)
+    clock.stop()  # a client that is slow to go on would be left
+    balancer = start(setup, prefix=clock.prefix)
     balancer.signal(signal.SIGSTOP)
     clients = [setup.connect() for _ in range(200)]
     strangers = [setup.connect("127.0.0.66") for _ in range(20)]

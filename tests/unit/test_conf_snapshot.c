@@ -99,6 +99,8 @@ START_TEST(fills_in_the_defaults)
 	ck_assert_uint_eq(pool->greeting_budget_ms, 60000);
 	ck_assert_uint_eq(pool->greeting_retry_ms, 1000);
 	ck_assert_uint_eq(pool->queue_timeout_ms, 30000);
+	ck_assert_uint_eq(pool->rebalance_messages, 0);
+	ck_assert_uint_eq(pool->rebalance_age_ms, 0);
 	ck_assert_uint_eq(pool->line, 3);
 	ck_assert_uint_eq(pool->backend_count, 1);
 	ck_assert_str_eq(pool->backends[0].name, "relay1");
@@ -184,7 +186,8 @@ START_TEST(takes_what_is_given)
 		"pool p { proxy_protocol = off backend x { address = 10.0.0.1 } }\n"
 		"pool q { proxy_protocol = v1\n"
 		"  connect_timeout = 1ms greeting_timeout = 2s greeting_budget = 3m\n"
-		"  greeting_retry = 0s queue_timeout = 0\n"
+		"  greeting_retry = 0s queue_timeout = 0 rebalance_messages = 9 rebalance_age = "
+		"1d\n"
 		"  health { type = none port = 8080 path = /up host = h status = { 200-299, 302 }\n"
 		"    interval = 1m timeout = 999ms rise = 3 fall = 4 greeting_fall = 0 }\n"
 		"  backend y {\n address = 2001:db8::1 port = 2525 weight = 256 }\n"
@@ -219,6 +222,8 @@ START_TEST(takes_what_is_given)
 	ck_assert_uint_eq(pool->greeting_budget_ms, 180000);
 	ck_assert_uint_eq(pool->greeting_retry_ms, 0);
 	ck_assert_uint_eq(pool->queue_timeout_ms, 0);
+	ck_assert_uint_eq(pool->rebalance_messages, 9);
+	ck_assert_uint_eq(pool->rebalance_age_ms, 86400000);
 	ck_assert_uint_eq(pool->line, 6);
 	ck_assert_int_eq(pool->check.type, CHECK_NONE);
 	ck_assert_uint_eq(pool->check.port, 8080);

@@ -18,6 +18,8 @@ static const struct {
 	{REPLY_MESSAGES, "421 4.7.0 lb1.example.jp too many messages from 203.0.113.7 (a1-2)\r\n"},
 	{REPLY_FULL, "421 4.3.2 lb1.example.jp too many connections (a1-2)\r\n"},
 	{REPLY_NO_BACKEND, "421 4.3.2 lb1.example.jp no relay available (a1-2)\r\n"},
+	{REPLY_CLOSING, "421 4.3.2 lb1.example.jp closing for maintenance (a1-2)\r\n"},
+	{REPLY_IDLE, "421 4.4.2 lb1.example.jp idle timeout (a1-2)\r\n"},
 };
 
 START_TEST(text)

@@ -1,0 +1,173 @@
+"""Conversations whose client and relay say what the test wants, through a balancer whose time passes
+only when the test says so: whatever it does or leaves is no matter of speed."""
+
+import re
+import signal
+import socket
+from pathlib import Path
+
+from admin import Admin
+from peers import DEADLINE, Conn, eventually
+
+HEADER = 28  # bytes of a PROXY v2 header for IPv4
+
+PAUSE_S = 3  # more than PAUSE_MS of lb/leave.c
+NEARLY_S = 1.9  # and less
+
+CLOSING = rb"421 4\.3\.2 lb\.test closing for maintenance \(([0-9a-f]{16})\)\r\n"
+IDLE = rb"421 4\.4\.2 lb\.test idle timeout \(([0-9a-f]{16})\)\r\n"
+
+
+def port_of(text):
+    """Of an address in /proc/net/tcp."""
+    return int(text.split(":")[1], 16)
+
+
+class Talk:
+    """A session that has been greeted: its client, and its relay's end of it."""
+
+    def __init__(self, setup, receive_buffer=0):
+        sock = socket.socket()
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.settimeout(DEADLINE)
+        sock.connect(setup.address)
+        self.client = Conn(sock)
+        self.relay = eventually(
+            lambda: next((one for one in setup.relays if not one.none_waiting()), None)
+        ).next()
+        self.relay.exactly(HEADER)
+        self.heard = 0  # by the client, in bytes
+        self.reply(b"220 relay ESMTP")
+
+    def say(self, *lines):
+        """The client says them in one go, and the relay hears them."""
+        self.client.send(b"".join(line + b"\r\n" for line in lines))
+        for line in lines:
+            assert self.relay.line() == line
+
+    def reply(self, *lines):
+        """The relay says them in one go, and the client hears them."""
+        self.relay.send(b"".join(line + b"\r\n" for line in lines))
+        for line in lines:
+            assert self.client.line() == line
+            self.heard += len(line) + 2
+
+    def ask(self, line, reply=b"250 2.0.0 ok"):
+        self.say(line)
+        self.reply(reply)
+
+    def begin(self):
+        """A transaction, up to its recipient."""
+        self.ask(b"MAIL FROM:<a@example.com>", b"250 2.1.0 ok")
+        self.ask(b"RCPT TO:<b@example.org>", b"250 2.1.5 ok")
+
+    def send(self, *behind):
+        """A message up to its final dot; behind: lines that come in one go with the dot."""
+        self.begin()
+        self.ask(b"DATA", b"354 go on")
+        self.say(b"Subject: test", b"", b"text", b".", *behind)
+
+    def message(self, reply=b"250 2.0.0 taken"):
+        self.send()
+        self.reply(reply)
+
+    def waiting(self):
+        """How many bytes are in the kernels on the way from the balancer to the client."""
+        ours, theirs = self.client.sock.getsockname(), self.client.sock.getpeername()
+        table = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+        rows = [line.split() for line in table]
+        queues = {(port_of(row[1]), port_of(row[2])): row[4].split(":") for row in rows}
+        sent = queues[theirs[1], ours[1]][0]
+        received = queues[ours[1], theirs[1]][1]
+        return int(sent, 16) + int(received, 16)
+
+    def ended(self):
+        """What the relay and the client heard last, before we took leave of them."""
+        return self.relay.rest(), self.client.rest()
+
+    def close(self):
+        self.client.close()
+        self.relay.close()
+
+
+def said(scene, talk, reply=CLOSING, result="drained"):
+    """The session has been left, with a reply of ours and a QUIT for the relay."""
+    at_relay, at_client = talk.ended()
+    assert at_relay == b"QUIT\r\n"
+    match = re.fullmatch(reply, at_client)
+    assert match, at_client
+    talk.client.close()
+    scene.balancer.wait("session", id=match[1].decode(), result=result, end="balancer")
+
+
+class Scene:
+    """A balancer, its relays, and time that stands still. A test leaves nothing to chance by
+    `settle`."""
+
+    def __init__(self, start, setup, clock, folder):
+        self.clock = clock
+        self.admin = Admin(folder)
+        self.setup = setup
+        self.talks = []
+        setup.admin = self.admin.text()
+        clock.stop()
+        self.balancer = start(setup, prefix=clock.prefix)
+
+    def talk(self, **options):
+        self.talks.append(Talk(self.setup, **options))
+        return self.talks[-1]
+
+    def talk_held_back(self):
+        """A session at rest but for the relay's replies, which wait in the balancer for a client
+        that does not read. With it, what the client will hear."""
+        talk = self.talk(receive_buffer=4096)
+        reply = b"250 " + b"x" * 8000 + b"\r\n"
+        total = 0
+        while any(talk.waiting() >= total for _ in range(10)):
+            talk.say(b"NOOP")
+            talk.relay.send(reply)
+            total += len(reply)
+            eventually(lambda: self.bytes_out() == talk.heard + total)
+        return talk, reply * (total // len(reply))
+
+    def bytes_out(self):
+        (session,) = self.admin.get("/v1/sessions")["sessions"]
+        return session["bytes_out"]
+
+    def settle(self):
+        """Returns what sessions there are once all that was ordered, or is due, is done. A loop has
+        no order of what it finds at once; so what the first question may meet, the second one finds
+        done. None are left with a balancer that has stopped."""
+        try:
+            self.admin.get("/v1/sessions")
+            return self.admin.get("/v1/sessions")["sessions"]
+        except (ConnectionError, FileNotFoundError):
+            assert self.balancer.exit_code() == 0
+            return []
+
+    def places(self):
+        return [session["place"] for session in self.settle()]
+
+    def pass_time(self, seconds):
+        """From when all is done that was due before."""
+        self.settle()
+        self.clock.advance(seconds)
+        return self.settle()
+
+    def order(self, state):
+        assert self.admin.order("relay1", state) == 200
+        return self.settle()
+
+    def term(self):
+        self.balancer.signal(signal.SIGTERM)
+        self.balancer.wait("stopping", how="gracefully")
+        return self.settle()
+
+    def leave(self, how):
+        """Wants the sessions gone."""
+        return self.term() if how == "term" else self.order(how)
+
+    def close(self):
+        for talk in self.talks:
+            talk.close()
