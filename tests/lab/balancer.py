@@ -87,10 +87,18 @@ class Balancer:
     def order(self, state, backend):
         self.host.run("smtplb", state, f"relays/{backend}")
 
-    def status(self, backend):
-        """What `smtplb status` says of it."""
+    def status(self):
+        """What `smtplb status` says of each backend, by its name."""
         status = json.loads(self.host.run("smtplb", "status", "--json").stdout)
-        return next(one for one in status["pools"][0]["backends"] if one["name"] == backend)
+        return {one["name"]: one for one in status["pools"][0]["backends"]}
+
+    def sessions(self, *backends):
+        """How many are open with these backends, or with all."""
+        return sum(one["sessions"] for name, one in self.status().items()
+                   if not backends or name in backends)
+
+    def wait_for_no_session(self, *backends):
+        wait_until(lambda: self.sessions(*backends) == 0, f"balancer: no session {backends}")
 
     def stop(self):
         """Ends it at once and returns its exit status."""

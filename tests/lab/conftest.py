@@ -118,6 +118,25 @@ def load(lab, request):
 
 
 @pytest.fixture
+def sender_with(lab):
+    """Restarts the sender with other settings, until the test is over."""
+    usual = {}
+
+    def restart(**settings):
+        usual.update(lab.sender.settings(*settings))
+        lab.restart([lab.sender], **settings)
+    yield restart
+    if usual:
+        lab.restart([lab.sender], **usual)
+
+
+@pytest.fixture
+def impatient(sender_with):
+    """The sender tries again after 2 seconds, not 5 minutes."""
+    sender_with(minimal_backoff_time="2s", maximal_backoff_time="2s", queue_run_delay="1s")
+
+
+@pytest.fixture
 def firewall(lab):  # pylint: disable=unused-argument
     rules = Firewall()
     yield rules

@@ -97,12 +97,12 @@ class Postfix:
         etc.mkdir(exist_ok=True)
         (etc / "main.cf").write_text(MAIN.format(name=host.name) + settings, encoding="ascii")
         (etc / "master.cf").write_text(MASTER, encoding="ascii")
-        self._make_folders()
+        self.make_folders()
         self.log = host.path("var/log/mail.log")
         self.seen = 0  # the log's length when the current test began
         self.counts = {}  # text: (up to where it was counted, how often it was there)
 
-    def _make_folders(self):
+    def make_folders(self):
         """What `postfix start` would make, hundreds of processes long: see begin_start()."""
         owners = {"root": 0, "$mail_owner": ACCOUNTS["postfix"][0]}
         groups = {"-": -1, "$setgid_group": ACCOUNTS["postdrop"][1]}
@@ -110,7 +110,7 @@ class Postfix:
         listed = self.host.path("etc/postfix/postfix-files").read_text(encoding="ascii")
         for which, name, owner, group, mode in FOLDER.findall(listed):
             path = self.host.path(parents[which], name)
-            path.mkdir()
+            path.mkdir(exist_ok=True)
             os.chown(path, owners[owner], groups[group])
             path.chmod(int(mode, 8))
 
@@ -202,10 +202,11 @@ class Postfix:
         return next(self._waiting(), None) is None
 
     def wait_until_empty(self, retry=False):
-        """Until nothing waits for delivery; with retry what was deferred is tried again at once."""
+        """Until nothing waits for delivery; with retry what was deferred is tried again at once,
+        as is what a queue manager passed over because one that was killed had just begun it."""
         def empty():
             queue = self.queue()
-            if retry and queue and all("deferred" in path.parts for path in queue):
+            if retry and queue and not any("active" in path.parts for path in queue):
                 self.host.run("postqueue", "-f")
             return not queue
         wait_until(empty, f"{self.host.name}: queue empty")

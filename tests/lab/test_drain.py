@@ -14,7 +14,7 @@ def test_relay_is_taken_out_and_back(lab, load, state):
     mail = load()
     mail.wait_for_more(20)
     lab.balancer.order(state, "relay1")
-    wait_until(lambda: lab.balancer.status("relay1")["sessions"] == 0, "relay1: drained")
+    lab.balancer.wait_for_no_session("relay1")
     before = len(lab.relays["relay1"].connects())
     lab.relays["relay1"].stop()
     lab.nginx["relay1"].stop()
@@ -33,3 +33,35 @@ def test_relay_is_taken_out_and_back(lab, load, state):
     assert [one["state"] for one in lab.balancer.events("admin")] == [state, "ready"]
     assert not lab.balancer.events("cut")
     assert not lab.balancer.events("attempt")
+
+
+@pytest.fixture
+def keeping(sender_with):
+    """The sender keeps every connection for five minutes, in case that there is more mail."""
+    sender_with(smtp_connection_cache_destinations="static:all", connection_cache_ttl_limit="300s",
+                smtp_connection_cache_time_limit="300s")
+
+
+def send(lab, recipient):
+    """One message; returns the relay that took it."""
+    lab.sender.host.run("smtp-source", "-f", "app@sender.example", "-t", recipient, "127.0.0.1:25")
+    taken = wait_until(lambda: [relay for one, relay in lab.inbox.arrived() if one == recipient],
+                       f"{recipient}: arrived")
+    return taken[0][0]
+
+
+@pytest.mark.usefixtures("keeping")
+def test_kept_connection_ends_at_once(lab):
+    lab.balancer.start()
+    first = send(lab, "kept-1@mail.example")
+    assert send(lab, "kept-2@mail.example") == first
+    assert lab.balancer.sessions() == 1
+    lab.balancer.order("drain", first)
+    lab.balancer.wait_for_no_session()
+    ended = lab.balancer.wait_for("session")
+    assert (ended["result"], ended["end"], ended["backend"]) == ("drained", "balancer", first)
+    assert (ended["messages"], ended["accepted"]) == ("2", "2")
+    # It finds the connection closed when it wants to use it, and just makes another.
+    assert send(lab, "kept-3@mail.example") != first
+    assert {status for _, status, _ in lab.sender.deliveries()} == {"sent"}
+    assert len(lab.sender.deliveries()) == 3
