@@ -11,6 +11,7 @@ class Client:
         self.socket = host.connect(address, port, timeout=PATIENCE)
         self.socket.sendall(header)
         self.file = self.socket.makefile("rb")
+        self.sent = 0  # bytes
         self.greeting = self.read()
 
     def read(self):
@@ -25,7 +26,9 @@ class Client:
 
     def send(self, *lines):
         """All in one write."""
-        self.socket.sendall(b"".join(line.encode("ascii") + b"\r\n" for line in lines))
+        data = b"".join(line.encode("ascii") + b"\r\n" for line in lines)
+        self.socket.sendall(data)
+        self.sent += len(data)
 
     def ask(self, line):
         self.send(line)

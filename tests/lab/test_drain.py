@@ -1,7 +1,10 @@
 """A relay is taken out by command, worked on, and taken back, while mail flows."""
 
+import signal
+
 import pytest
 
+from client import Client
 from topology import wait_until
 
 
@@ -65,3 +68,44 @@ def test_kept_connection_ends_at_once(lab):
     assert send(lab, "kept-3@mail.example") != first
     assert {status for _, status, _ in lab.sender.deliveries()} == {"sent"}
     assert len(lab.sender.deliveries()) == 3
+
+
+@pytest.fixture
+def cleanup(lab):
+    """relay1's processes that answer a final dot. Returns how to signal them."""
+    def send_signal(number):
+        lab.relays["relay1"].host.signal(number, "cleanup")
+    yield send_signal
+    send_signal(signal.SIGCONT)
+
+
+def test_final_dot_outlasts_the_drain(lab, cleanup):
+    """One client has sent its final dot, and the relay takes its time to answer; another has not.
+    Past drain_timeout the second one is cut, and the first one still gets its answer."""
+    lab.balancer.start(relays=("relay1",), daemon="drain_timeout = 100ms")
+    clients = [Client(lab.sender.host, "203.0.113.25") for _ in range(2)]
+    for number, client in enumerate(clients):
+        client.ask("EHLO app.example")
+        client.send("MAIL FROM:<app@sender.example>", f"RCPT TO:<dot-{number}@mail.example>",
+                    "DATA")
+        assert client.codes(3) == ["250", "250", "354"]
+    waits, talks = clients
+    cleanup(signal.SIGSTOP)
+    waits.send("Subject: lab", "", ".")
+    talks.send("Subject: lab", "")
+    wait_until(lambda: lab.balancer.bytes_in() == waits.sent + talks.sent, "balancer: all read")
+    lab.balancer.order("drain", "relay1")
+    lab.balancer.wait_for("cut", place="transaction")
+    assert talks.read() == ""
+    assert lab.balancer.sessions() == 1
+    cleanup(signal.SIGCONT)
+    assert waits.read().startswith("250 2.0.0 Ok: queued as ")
+    assert waits.read().startswith("421 4.3.2 ")
+    waits.close()
+    session = lab.balancer.wait_for("session", messages="1")
+    assert (session["result"], session["accepted"]) == ("drained", "1")
+    for mailer in lab.mailers:
+        mailer.wait_until_empty()
+    arrived = [one for one, _ in lab.inbox.arrived() if one.startswith("dot-")]
+    assert arrived == ["dot-0@mail.example"]
+    assert len(lab.balancer.events("cut")) == 1
