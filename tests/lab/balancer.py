@@ -58,8 +58,8 @@ class Balancer:
         backends = "\n".join(f"    backend {name} {{ address = {address_of(name, family)} }}"
                              for name in relays)
         self.config.write_text(
-            CONFIG.format(hostname=self.host.name, allow=allow, deny=deny, proxy=proxy, daemon=daemon,
-                          greeting_timeout=greeting_timeout, pool=pool, health=health,
+            CONFIG.format(hostname=self.host.name, daemon=daemon, allow=allow, deny=deny,
+                          proxy=proxy, greeting_timeout=greeting_timeout, pool=pool, health=health,
                           backends=backends, listener=listener), encoding="ascii")
 
     def start(self, **options):

@@ -1,5 +1,6 @@
-"""Mail by the thousands: all handed to the sender at once, and taken at the destination by Postfix's
-smtp-sink, which keeps what it took in one file and costs little. Recipients are @bulk.example."""
+"""Mail by the thousands: all handed to the sender at once, and taken at the destination by
+Postfix's smtp-sink, which keeps what it took in one file and costs little. Each message has a
+recipient of its own."""
 
 import re
 import subprocess
