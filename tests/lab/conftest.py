@@ -13,6 +13,7 @@ from front import Front
 from load import Load
 from nginx import Nginx
 from postfix import DESTINATION, RELAY, SENDER, Inbox, Postfix
+from topology import wait_until
 
 FAILED = topology.CHECKOUT / "build" / "lab-failed"  # the logs of failed tests
 TAIL = 60
@@ -71,6 +72,14 @@ class Lab:
 
     def relay_lines(self):
         return [line for relay in self.relays.values() for line in relay.lines()]
+
+    def wait_for_connects(self, count):
+        """Until the relays' maillogs, which come a moment later, tell of so many connections;
+        returns their clients."""
+        def connects():
+            found = [one for relay in self.relays.values() for one in relay.connects()]
+            return len(found) >= count and found
+        return wait_until(connects, f"{count} connects in the relays' logs")
 
     def logs(self):
         """(name, lines) of everything that explains a failure."""

@@ -2,6 +2,8 @@
 
 import re
 
+from topology import wait_until
+
 ACCEPTED = re.compile(r"qmgr\[\d+\]: (\w+): from=<app@sender\.example>, .*\(queue active\)$",
                       re.MULTILINE)
 QUEUED = re.compile(r" status=sent \(250 2\.0\.0 Ok: queued as (\w+)\)$", re.MULTILINE)
@@ -23,10 +25,19 @@ def logged(lab, key):
     return sum(int(one[key]) for one in lab.balancer.events("session") if one[key] != "-")
 
 
+def wait_until_all_written(lab, messages):
+    """The logs come a moment later than what they tell of."""
+    lab.balancer.wait_for_no_session()
+    wait_until(lambda: lab.sender.count(b" status=sent (") >= messages, "sender: all in its log")
+    wait_until(lambda: sum(relay.count(b" (queue active)") for relay in lab.relays.values())
+               >= messages, "relays: all in their logs")
+    wait_until(lambda: logged(lab, "accepted") >= messages, "balancer: all in its log")
+
+
 def assert_all_agree(lab, arrived):
     """Nothing is on its way any more. arrived: (recipient, (relay, its queue id)) of each message
     at the destination."""
-    lab.balancer.wait_for_no_session()
+    wait_until_all_written(lab, len(arrived))
     there = sorted(taken for _, taken in arrived)
     assert sorted(accepted_by_relays(lab)) == there
     assert sorted(acknowledged_to_sender(lab)) == sorted(queue_id for _, queue_id in there)

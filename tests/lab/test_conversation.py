@@ -120,6 +120,7 @@ def test_encrypted_from_end_to_end(lab, load):
     sessions = lab.balancer.events("session")
     assert {(one["opaque"], one["messages"]) for one in sessions} == {("starttls", "0")}
     assert "balancer" not in {one["end"] for one in sessions}
+    lab.wait_for_connects(len(sessions))
     encrypted = [line for line in lab.relay_lines()
                  if "TLS connection established from sender[203.0.113.10]" in line]
     assert len(encrypted) == len(sessions)
