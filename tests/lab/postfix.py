@@ -136,8 +136,9 @@ class Postfix:
         return {name: self.host.run("postconf", "-h", name).stdout.strip() for name in names}
 
     def kill(self):
-        """SIGKILL to the master and all its children at once."""
-        self.host.signal(signal.SIGKILL, *self._names())
+        """SIGKILL to the master and all its children at once, and to what it forked meanwhile."""
+        while self.host.processes(*self._names()):
+            self.host.signal(signal.SIGKILL, *self._names())
 
     def freeze(self):
         """The kernel goes on accepting, but nobody greets."""
