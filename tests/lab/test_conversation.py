@@ -38,7 +38,8 @@ def assert_arrived_and_counted(lab, client, recipients, rejected=0):
     session = lab.balancer.wait_for("session")
     for mailer in lab.mailers:
         mailer.wait_until_empty()
-    arrived = [one for one, _ in lab.inbox.arrived() if one.startswith("talk-")]
+    mine = recipients[0].rsplit("-", 1)[0]
+    arrived = [one for one, _ in lab.inbox.arrived() if one.startswith(mine)]
     assert sorted(arrived) == sorted(recipients)
     wanted = {"messages": len(recipients) + rejected, "accepted": len(recipients), "deferred": 0,
               "rejected": rejected}
