@@ -11,6 +11,7 @@ from topology import PATIENCE, address_of, wait_until
 CONFIG = """\
 hostname = {hostname}.example
 user = smtplb
+{daemon}
 
 acl senders {{
     allow = {{ {allow} }}
@@ -51,14 +52,14 @@ class Balancer:
         self.process = None
 
     def configure(self, *, allow="203.0.113.10", deny="", proxy="v2", relays=("relay1", "relay2"),
-                  family="v4", health=HTTP, greeting_timeout="2s", pool="", listener=""):
+                  family="v4", health=HTTP, greeting_timeout="2s", daemon="", pool="", listener=""):
         """relays are hosts, reached by the addresses of one family; pool and listener are more
-        lines of those sections."""
+        lines of those sections, daemon of none."""
         backends = "\n".join(f"    backend {name} {{ address = {address_of(name, family)} }}"
                              for name in relays)
         self.config.write_text(
-            CONFIG.format(hostname=self.host.name, allow=allow, deny=deny, proxy=proxy,
-                          greeting_timeout=greeting_timeout, pool=pool, health=health,
+            CONFIG.format(hostname=self.host.name, daemon=daemon, allow=allow, deny=deny,
+                          proxy=proxy, greeting_timeout=greeting_timeout, pool=pool, health=health,
                           backends=backends, listener=listener), encoding="ascii")
 
     def start(self, **options):
@@ -87,10 +88,23 @@ class Balancer:
     def order(self, state, backend):
         self.host.run("smtplb", state, f"relays/{backend}")
 
-    def status(self, backend):
-        """What `smtplb status` says of it."""
+    def status(self):
+        """What `smtplb status` says of each backend, by its name."""
         status = json.loads(self.host.run("smtplb", "status", "--json").stdout)
-        return next(one for one in status["pools"][0]["backends"] if one["name"] == backend)
+        return {one["name"]: one for one in status["pools"][0]["backends"]}
+
+    def sessions(self, *backends):
+        """How many are open with these backends, or with all."""
+        return sum(one["sessions"] for name, one in self.status().items()
+                   if not backends or name in backends)
+
+    def bytes_in(self):
+        """What has been received from the clients of live sessions, together."""
+        sessions = json.loads(self.host.run("smtplb", "sessions", "--json").stdout)["sessions"]
+        return sum(one["bytes_in"] for one in sessions)
+
+    def wait_for_no_session(self, *backends):
+        wait_until(lambda: self.sessions(*backends) == 0, f"balancer: no session {backends}")
 
     def stop(self):
         """Ends it at once and returns its exit status."""

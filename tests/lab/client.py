@@ -6,9 +6,12 @@ from topology import PATIENCE
 
 
 class Client:
-    def __init__(self, host, address, port=25):
+    def __init__(self, host, address, port=25, header=b""):
+        """header: a PROXY header, for a relay that wants one."""
         self.socket = host.connect(address, port, timeout=PATIENCE)
+        self.socket.sendall(header)
         self.file = self.socket.makefile("rb")
+        self.sent = 0  # bytes
         self.greeting = self.read()
 
     def read(self):
@@ -21,12 +24,19 @@ class Client:
             reply += line
         return reply
 
-    def send(self, line):
-        self.socket.sendall(line.encode("ascii") + b"\r\n")
+    def send(self, *lines):
+        """All in one write."""
+        data = b"".join(line.encode("ascii") + b"\r\n" for line in lines)
+        self.socket.sendall(data)
+        self.sent += len(data)
 
     def ask(self, line):
         self.send(line)
         return self.read()
+
+    def codes(self, count):
+        """Those of so many replies."""
+        return [self.read()[:3] for _ in range(count)]
 
     def close(self):
         self.file.close()

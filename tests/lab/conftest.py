@@ -13,6 +13,7 @@ from front import Front
 from load import Load
 from nginx import Nginx
 from postfix import DESTINATION, RELAY, SENDER, Inbox, Postfix
+from topology import wait_until
 
 FAILED = topology.CHECKOUT / "build" / "lab-failed"  # the logs of failed tests
 TAIL = 60
@@ -72,6 +73,14 @@ class Lab:
     def relay_lines(self):
         return [line for relay in self.relays.values() for line in relay.lines()]
 
+    def wait_for_connects(self, count):
+        """Until the relays' maillogs, which come a moment later, tell of so many connections;
+        returns their clients."""
+        def connects():
+            found = [one for relay in self.relays.values() for one in relay.connects()]
+            return len(found) >= count and found
+        return wait_until(connects, f"{count} connects in the relays' logs")
+
     def logs(self):
         """(name, lines) of everything that explains a failure."""
         yield "smtplb.conf", self.balancer.config.read_text(encoding="utf-8").splitlines()
@@ -115,6 +124,25 @@ def load(lab, request):
     for one in started:
         if one.process.poll() is None:
             one.stop()
+
+
+@pytest.fixture
+def sender_with(lab):
+    """Restarts the sender with other settings, until the test is over."""
+    usual = {}
+
+    def restart(**settings):
+        usual.update(lab.sender.settings(*settings))
+        lab.restart([lab.sender], **settings)
+    yield restart
+    if usual:
+        lab.restart([lab.sender], **usual)
+
+
+@pytest.fixture
+def impatient(sender_with):
+    """The sender tries again after 2 seconds, not 5 minutes."""
+    sender_with(minimal_backoff_time="2s", maximal_backoff_time="2s", queue_run_delay="1s")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ alias_maps =
 inet_protocols = all
 maillog_file = /var/log/mail.log
 disable_dns_lookups = yes
+enable_long_queue_ids = yes
 notify_classes =
 """
 
@@ -40,6 +41,7 @@ retry      unix  - - n -    - error
 virtual    unix  - n n -    - virtual
 anvil      unix  - - n -    1 anvil
 scache     unix  - - n -    1 scache
+tlsmgr     unix  - - n 1000 1 tlsmgr
 postlog    unix-dgram n - n - 1 postlogd
 """
 
@@ -59,10 +61,13 @@ transport_maps = inline:{
 
 APPLICATIONS = "203.0.113.10 203.0.113.11 [2001:db8:12::10]"
 
+BULK_PORT = 2525  # of the destination, see bulk.py
+
 RELAY = f"""\
 smtpd_upstream_proxy_protocol = haproxy
 mynetworks = {APPLICATIONS}
 relayhost = [destination]
+transport_maps = inline:{{ {{ bulk.example = smtp:[destination]:{BULK_PORT} }} }}
 """
 
 DESTINATION = """\
@@ -92,11 +97,12 @@ class Postfix:
         etc.mkdir(exist_ok=True)
         (etc / "main.cf").write_text(MAIN.format(name=host.name) + settings, encoding="ascii")
         (etc / "master.cf").write_text(MASTER, encoding="ascii")
-        self._make_folders()
+        self.make_folders()
         self.log = host.path("var/log/mail.log")
         self.seen = 0  # the log's length when the current test began
+        self.counts = {}  # text: (up to where it was counted, how often it was there)
 
-    def _make_folders(self):
+    def make_folders(self):
         """What `postfix start` would make, hundreds of processes long: see begin_start()."""
         owners = {"root": 0, "$mail_owner": ACCOUNTS["postfix"][0]}
         groups = {"-": -1, "$setgid_group": ACCOUNTS["postdrop"][1]}
@@ -104,7 +110,7 @@ class Postfix:
         listed = self.host.path("etc/postfix/postfix-files").read_text(encoding="ascii")
         for which, name, owner, group, mode in FOLDER.findall(listed):
             path = self.host.path(parents[which], name)
-            path.mkdir()
+            path.mkdir(exist_ok=True)
             os.chown(path, owners[owner], groups[group])
             path.chmod(int(mode, 8))
 
@@ -130,8 +136,9 @@ class Postfix:
         return {name: self.host.run("postconf", "-h", name).stdout.strip() for name in names}
 
     def kill(self):
-        """SIGKILL to the master and all its children at once."""
-        self.host.signal(signal.SIGKILL, *self._names())
+        """SIGKILL to the master and all its children at once, and to what it forked meanwhile."""
+        while self.host.processes(*self._names()):
+            self.host.signal(signal.SIGKILL, *self._names())
 
     def freeze(self):
         """The kernel goes on accepting, but nobody greets."""
@@ -152,6 +159,7 @@ class Postfix:
     def mark(self):
         """From here on lines() are those of the current test."""
         self.seen = self.log.stat().st_size if self.log.exists() else 0
+        self.counts = {}
 
     def lines(self):
         if not self.log.exists():
@@ -159,6 +167,19 @@ class Postfix:
         with self.log.open("rb") as file:
             file.seek(self.seen)
             return file.read().decode("utf-8", "replace").splitlines()
+
+    def count(self, text):
+        """How many of the lines have this text, in bytes; each line is read once."""
+        if text not in self.counts:
+            self.counts[text] = (self.seen, 0)
+        at, found = self.counts[text]
+        with self.log.open("rb") as file:
+            file.seek(at)
+            new = file.read()
+        whole = new.rfind(b"\n") + 1
+        found += new.count(text, 0, whole)
+        self.counts[text] = (at + whole, found)
+        return found
 
     def connects(self):
         """The client of every connection, as name[address]."""
@@ -170,16 +191,23 @@ class Postfix:
         found = (DELIVERY.search(line) for line in self.lines())
         return [match.groups() for match in found if match]
 
-    def queue(self):
+    def _waiting(self):
         """The queue files. One without the x bit is not complete: its sender got no 250 for it."""
         spool = self.host.path("var/spool/postfix")
-        return [path for name in QUEUES for path in (spool / name).rglob("*") if is_ready(path)]
+        return (path for name in QUEUES for path in (spool / name).rglob("*") if is_ready(path))
+
+    def queue(self):
+        return list(self._waiting())
+
+    def is_empty(self):
+        return next(self._waiting(), None) is None
 
     def wait_until_empty(self, retry=False):
-        """Until nothing waits for delivery; with retry what was deferred is tried again at once."""
+        """Until nothing waits for delivery; with retry what was deferred is tried again at once,
+        as is what a queue manager passed over because one that was killed had just begun it."""
         def empty():
             queue = self.queue()
-            if retry and queue and all("deferred" in path.parts for path in queue):
+            if retry and queue and not any("active" in path.parts for path in queue):
                 self.host.run("postqueue", "-f")
             return not queue
         wait_until(empty, f"{self.host.name}: queue empty")

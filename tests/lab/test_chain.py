@@ -79,6 +79,7 @@ def test_checks_of_a_front_count_as_the_front(lab, send):
     wait_until(lambda: len(lab.balancer.events("session")) >= 4, "four checks")
     assert {one["client"].rsplit(":", 1)[0] for one in lab.balancer.events("session")} == {FRONT}
     assert not lab.balancer.events("denied")
+    lab.wait_for_connects(4)
     for name, relay in lab.relays.items():
         assert set(relay.connects()) == {f"front[{FRONT}]"}, name
     assert not [line for line in lab.relay_lines() if "haproxy read:" in line]
@@ -100,4 +101,4 @@ def test_header_of_who_is_not_trusted_is_no_header(lab):
             assert piece, reply
             reply += piece
     assert reply.startswith(b"220 relay") and b"\r\n5" in reply
-    assert [one for relay in lab.relays.values() for one in relay.connects()] == [SENDER]
+    assert lab.wait_for_connects(1) == [SENDER]

@@ -55,6 +55,7 @@ def test_relays_take_turns(lab):
     for turn in range(10):
         lab.sender.host.run("smtp-source", "-f", "app@sender.example",
                             "-t", f"turn-{turn}@mail.example", "balancer:25")
+    lab.wait_for_connects(10)
     for name, relay in lab.relays.items():
         assert relay.connects() == [SENDER] * 5, name
 

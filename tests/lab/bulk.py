@@ -1,0 +1,61 @@
+"""Mail by the thousands: all handed to the sender at once, and taken at the destination by
+Postfix's smtp-sink, which keeps what it took in one file and costs little. Each message has a
+recipient of its own."""
+
+import re
+import subprocess
+
+from postfix import BULK_PORT
+from topology import PATIENCE, wait_until
+
+DOMAIN = "bulk.example"
+SESSIONS = 4  # in which they are handed to the sender
+KEPT = "/tmp/bulk"
+MESSAGE = re.compile(
+    r"^X-Rcpt-Args: <([^>]+)>.*?by (relay\d)\.example \(Postfix\) with \w+ id (\w+)",
+    re.MULTILINE | re.DOTALL)
+
+
+class Bulk:
+    def __init__(self, lab, count):
+        self.lab = lab
+        self.count = count
+        self.kept = lab.destination.host.path(KEPT)
+        self.sink = lab.destination.host.spawn("smtp-sink", "-u", "mailbox", "-D", KEPT,
+                                               f":{BULK_PORT}", "1000")
+        wait_until(self._listens, "destination: smtp-sink")
+        self.source = lab.sender.host.spawn(
+            "smtp-source", "-d", "-N", "-s", str(SESSIONS), "-m", str(count), "-f",
+            "app@sender.example", "-t", f"@{DOMAIN}", "127.0.0.1:25", stdout=subprocess.DEVNULL)
+
+    def _listens(self):
+        assert self.sink.poll() is None, "smtp-sink ended"
+        return self.lab.destination.host.run("ss", "-Hltn", f"sport = :{BULK_PORT}").stdout.strip()
+
+    def is_over(self):
+        """Nothing more comes from the sender."""
+        return self.source.poll() is not None and self.lab.sender.is_empty()
+
+    def wait_for_more(self, count):
+        """Until the sender has got rid of so many more, or of all."""
+        goal = self.sent() + count
+        wait_until(lambda: self.sent() >= goal or self.is_over(), f"{count} more messages")
+
+    def sent(self):
+        """So many have a sender that knows that a relay has them."""
+        return self.lab.sender.count(b" status=sent (")
+
+    def recipients(self):
+        return {f"{number}@{DOMAIN}" for number in range(1, self.count + 1)}
+
+    def arrived(self):
+        """(recipient, relay and its queue id) of all messages so far, one entry a message."""
+        text = self.kept.read_text(encoding="ascii")
+        return [(match[1], (match[2], match[3])) for match in MESSAGE.finditer(text)]
+
+    def stop(self):
+        for process in (self.source, self.sink):
+            if process.poll() is None:
+                process.terminate()
+            process.wait(PATIENCE)
+        self.kept.unlink(missing_ok=True)
