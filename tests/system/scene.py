@@ -121,8 +121,8 @@ class Scene:
     def talk_held_back(self):
         """A session at rest but for the relay's replies, which wait in the balancer for a client
         that does not read. With it, what the client will hear."""
-        talk = self.talk(receive_buffer=4096)
-        reply = b"250 " + b"x" * 8000 + b"\r\n"
+        talk = self.talk(receive_buffer=1 << 17)  # no less: tiny windows open late
+        reply = b"250 " + b"x" * 15000 + b"\r\n"
         total = 0
         while any(talk.waiting() >= total for _ in range(10)):
             talk.say(b"NOOP")
