@@ -49,10 +49,12 @@ endif
 LIB_SRC := $(wildcard acl/*.c conf/*.c health/*.c lb/wire/*.c lb/io/*.c lb/admin/*.c) \
 	$(filter-out lb/main.c,$(wildcard lb/*.c))
 ACL_BENCH_SRC := $(wildcard bench/acl_*.c)
-SINK_SRC := $(filter-out $(ACL_BENCH_SRC),$(wildcard bench/*.c))
+TRACKER_BENCH_SRC := $(wildcard bench/tracker_*.c)
+BENCH_SRC := $(ACL_BENCH_SRC) $(TRACKER_BENCH_SRC)
+SINK_SRC := $(filter-out $(BENCH_SRC),$(wildcard bench/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-SOURCES := $(LIB_SRC) lb/main.c $(SINK_SRC) $(ACL_BENCH_SRC) $(UNIT_SRC) $(FUZZ_SRC) tests/fuzz/replay.c \
+SOURCES := $(LIB_SRC) lb/main.c $(SINK_SRC) $(BENCH_SRC) $(UNIT_SRC) $(FUZZ_SRC) tests/fuzz/replay.c \
 	tests/coverage_exit.c
 HEADERS := $(wildcard */*.h */*/*.h)
 
@@ -75,6 +77,7 @@ all: deps-build ## build/smtplb and build/sink
 $(B)/smtplb: $(B)/obj/lb/main.o $(LIB)
 $(B)/sink: $(call OBJ,$(SINK_SRC)) $(LIB)
 $(B)/acl_bench: $(call OBJ,$(ACL_BENCH_SRC)) $(LIB)
+$(B)/tracker_bench: $(call OBJ,$(TRACKER_BENCH_SRC)) $(LIB)
 $(UNITS): $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 $(REPLAYS): $(B)/tests/fuzz/%.replay: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(LIB)
 $(FUZZERS): $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIB)
@@ -82,7 +85,7 @@ $(UNITS): LDLIBS := -lcheck -lsubunit -lrt $(LDLIBS)
 $(B)/acl_bench: LDLIBS := -lmaxminddb $(LDLIBS)
 $(FUZZERS): VARIANT_LDFLAGS := -fsanitize=fuzzer,address,undefined
 
-$(B)/smtplb $(B)/sink $(B)/acl_bench $(UNITS) $(REPLAYS) $(FUZZERS): $(call OBJ,$(VARIANT_SRC))
+$(B)/smtplb $(B)/sink $(B)/acl_bench $(B)/tracker_bench $(UNITS) $(REPLAYS) $(FUZZERS): $(call OBJ,$(VARIANT_SRC))
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
 
@@ -170,16 +173,17 @@ lint: deps-tools ## clang-format, clang-tidy, cppcheck, include direction
 	@clang-format --dry-run -Werror $(SOURCES) $(HEADERS)
 	@tests/lint/includes $(SOURCES) $(HEADERS)
 	@cppcheck -q --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE $(CPPCHECK_MACROS) -j$$(nproc) $(LIB_SRC) lb/main.c $(SINK_SRC) $(ACL_BENCH_SRC)
-	@printf '%s\n' $(LIB_SRC) lb/main.c $(SINK_SRC) $(ACL_BENCH_SRC) | xargs -P$$(nproc) -I{} \
+		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE $(CPPCHECK_MACROS) -j$$(nproc) $(LIB_SRC) lb/main.c $(SINK_SRC) $(BENCH_SRC)
+	@printf '%s\n' $(LIB_SRC) lb/main.c $(SINK_SRC) $(BENCH_SRC) | xargs -P$$(nproc) -I{} \
 		clang-tidy --quiet {} -- -std=gnu11 $(CPPFLAGS_ALL) 2>/dev/null
 
 format: ## let clang-format rewrite the C sources
 	clang-format -i $(SOURCES) $(HEADERS)
 
-bench: all ## beside HAProxy and nginx: CPU a session, the cost of slow ones, of scrapes; large acls
-	@$(MAKE) $(B)/acl_bench
+bench: all ## beside HAProxy and nginx: CPU a session, the cost of slow ones; of reading along, of scrapes; large acls
+	@$(MAKE) $(B)/acl_bench $(B)/tracker_bench
 	@bench/run
+	@bench/tracker
 	@bench/slow
 	@bench/scrape
 	@bench/acl

@@ -4,6 +4,7 @@
 #include "bench/acl_data.h"
 
 #include "acl/mem.h"
+#include "bench/random.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,15 +25,6 @@ struct share {
 static const struct share v4_lengths[] = {
 	{32, 30}, {24, 40}, {28, 8}, {27, 5}, {23, 6}, {22, 7}, {20, 4}};
 static const struct share v6_lengths[] = {{48, 45}, {64, 25}, {56, 15}, {128, 10}, {44, 5}};
-
-uint64_t
-random_next(uint64_t *state)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return *state * 2685821657736338717u;
-}
 
 static uint8_t
 random_length(const struct share *shares, uint64_t *random)

@@ -30,7 +30,4 @@ struct addr address_near(const struct prefix *prefix, uint64_t *random);
 int write_list(const char *path, const struct entry *entries, size_t count);
 int write_table(const char *path, const struct entry *entries, size_t count);
 
-/* The same numbers on every machine. state: any seed but 0. */
-uint64_t random_next(uint64_t *state);
-
 #endif

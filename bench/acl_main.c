@@ -13,6 +13,7 @@
 #include "bench/acl_data.h"
 #include "bench/acl_mmdb.h"
 #include "bench/acl_scan.h"
+#include "bench/random.h"
 
 #include <errno.h>
 #include <malloc.h>
