@@ -248,8 +248,8 @@ on_received(struct conn *conn, struct chunk *chunk)
 	if (taken == 0)
 		return;
 	if (taken > 0)
-		backend_counts_reply(
-			session_counts_backend(session), VERB_GREETING, attempt->greeting.code);
+		session_counts_reply(session, VERB_GREETING,
+			&(struct reply_status){.code = (uint16_t)attempt->greeting.code});
 	if (taken > 0 && attempt->greeting.code == 220)
 		succeed(session, attempt, len - (size_t)taken);
 	else

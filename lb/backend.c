@@ -70,6 +70,7 @@ backend_reset(struct backend *backend)
 	backend->probe_up = true;
 	backend->suspended = false;
 	backend->greetings_missed = 0;
+	memset(backend->troubles, 0, sizeof(backend->troubles));
 }
 
 void

@@ -8,6 +8,7 @@
 
 #include "acl/addr.h"
 #include "conf/snapshot.h"
+#include "lb/trouble.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,6 +55,8 @@ struct backend {
 	unsigned greetings_missed; /* by sessions in a row */
 	uint64_t trial_at_ms;      /* by clock_ms */
 	uint64_t trial_interval_ms;
+	struct deferrals deferrals;      /* without the mutex */
+	struct trouble troubles[STAGES]; /* the main thread's, without the mutex */
 };
 
 /* A backend with one reference, up and ready; NULL when there is no memory. It takes a reference of

@@ -15,6 +15,7 @@
 #include "lb/pool_set.h"
 #include "lb/privileges.h"
 #include "lb/runtime.h"
+#include "lb/troubles.h"
 #include "lb/watcher.h"
 #include "lb/worker.h"
 
@@ -34,6 +35,7 @@ struct daemon {
 	struct snapshot *first;   /* whose hostname and workers hold until a restart */
 	struct loader *loader;
 	struct orders orders;
+	struct troubles troubles;
 	bool stopping;
 	ev_signal hup, term, interrupt;
 	ev_async worker_stopped;
@@ -378,6 +380,7 @@ make_parts(struct daemon *daemon)
 	daemon->loader = loader_new(daemon->loop, daemon->file, on_loaded, daemon);
 	daemon->serving.watcher = watcher_new(daemon->loop, on_changed, daemon);
 	orders_init(&daemon->orders, daemon->loop, &daemon->serving);
+	troubles_init(&daemon->troubles, daemon->loop, &daemon->serving);
 	daemon->serving.admin = admin_new(daemon->loop, &daemon->serving, &admin_orders, daemon);
 	if (!daemon->serving.admin || !daemon->serving.pools || !daemon->serving.health ||
 		!daemon->loader || !daemon->serving.watcher)
@@ -427,6 +430,7 @@ free_parts(struct daemon *daemon)
 	if (daemon->loader)
 		loader_free(daemon->loader);
 	orders_fini(&daemon->orders);
+	troubles_fini(&daemon->troubles);
 	admin_free(daemon->serving.admin);
 	if (daemon->serving.watcher)
 		watcher_free(daemon->serving.watcher);

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 struct backend_status {
-	struct backend *backend;  /* referenced; only what never changes may be read */
+	struct backend *backend;  /* referenced; to be read: what never changes, troubles */
 	struct endpoint endpoint; /* port 0: the one that the client called */
 	enum admin_state admin;
 	bool up; /* by both that follow */

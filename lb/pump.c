@@ -27,7 +27,7 @@ on_reply(void *context, enum verb verb, const struct reply_status *status)
 {
 	struct session *session = context;
 	session->rests = verb == VERB_DOT || verb == VERB_BDAT_LAST;
-	session_counts_reply(session, verb, status->code);
+	session_counts_reply(session, verb, status);
 }
 
 /* Closes once both sides have ended and have got everything. */

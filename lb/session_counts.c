@@ -44,11 +44,13 @@ session_counts_end(struct session *session)
 }
 
 void
-session_counts_reply(struct session *session, enum verb verb, unsigned code)
+session_counts_reply(struct session *session, enum verb verb, const struct reply_status *status)
 {
 	struct backend_counts *backend = session_counts_backend(session);
-	int outcome = message_outcome_of(code);
-	backend_counts_reply(backend, verb, code);
+	int outcome = message_outcome_of(status->code);
+	if (outcome == OUTCOME_DEFERRED)
+		deferral_note(&session->relay->deferrals, verb, status);
+	backend_counts_reply(backend, verb, status->code);
 	if (outcome < 0)
 		return;
 	if (verb == VERB_RCPT)

@@ -35,7 +35,8 @@ session_counts_out(struct session *session, size_t len)
 }
 
 /* A reply of its backend's. */
-void session_counts_reply(struct session *session, enum verb verb, unsigned code);
+void session_counts_reply(
+	struct session *session, enum verb verb, const struct reply_status *status);
 
 /* Those of the backend that it uses, or tries. */
 struct backend_counts *session_counts_backend(const struct session *session);

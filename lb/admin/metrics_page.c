@@ -185,6 +185,23 @@ backend_sessions_active(struct exposition *out, const struct metric *metric, str
 }
 
 static void
+backend_trouble(struct exposition *out, const struct metric *metric, struct label *labels,
+	const struct backend_status *status, const struct backend_counts *counts)
+{
+	(void)counts;
+	char text[REPLY_STATUS_TEXT_MAX];
+	struct label *verb = add_label(labels, "verb"), *reply = add_label(labels, "reply");
+	for (size_t i = 0; i < STAGES; i++) {
+		const struct trouble *trouble = &status->backend->troubles[i];
+		if (!trouble->lasts)
+			continue;
+		verb->value = stage_name((enum stage)i);
+		reply->value = reply_status_format(&trouble->reply, text);
+		exposition_number(out, metric->name, "", labels, 1);
+	}
+}
+
+static void
 queue_length(struct exposition *out, const struct metric *metric, struct label *labels,
 	const struct pool_status *status)
 {
@@ -260,6 +277,9 @@ static const struct metric table[] = {
 		.of_backend = backend_up},
 	{"smtplb_backend_admin_state", GAUGE, "Whether this is the state that was ordered.",
 		.of_backend = backend_admin_state},
+	{"smtplb_backend_trouble", GAUGE,
+		"While it answers 4xx far more often than its peers, by what it answers.",
+		.of_backend = backend_trouble},
 	{"smtplb_backend_sessions_active", GAUGE, "Sessions and attempts that are open.",
 		.of_backend = backend_sessions_active},
 	{"smtplb_backend_sessions_total", COUNTER, "Sessions that it has greeted with 220.",

@@ -1,7 +1,8 @@
 /*
  * The page for Prometheus: every metric that there is, in one table with its type and what it
  * means, and its samples. A listener, pool or backend of the configuration has all its series from
- * the start; one that a reload takes out has none any more.
+ * the start, but for those of troubles, which last no longer than they; one that a reload takes out
+ * has none any more.
  *
  * Main thread.
  */

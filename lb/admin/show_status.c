@@ -90,6 +90,21 @@ add_cause(struct table *table, const json_t *backend)
 	table_note(table, cause, note);
 }
 
+/* What it answers far more often than its peers. */
+static void
+add_troubles(struct table *table, const json_t *backend)
+{
+	char note[512];
+	size_t i;
+	json_t *trouble;
+	json_array_foreach(json_object_get(backend, "troubles"), i, trouble)
+	{
+		snprintf(note, sizeof(note), "%s answered with %s far more often than by its peers",
+			show_text(trouble, "verb"), show_text(trouble, "reply"));
+		table_note(table, "trouble", note);
+	}
+}
+
 static void
 add_backend(struct table *table, const json_t *backend)
 {
@@ -108,6 +123,7 @@ add_backend(struct table *table, const json_t *backend)
 	table_add(table, COLOUR_NONE, "%s",
 		json_is_true(json_object_get(backend, "backup")) ? "backup" : "");
 	add_cause(table, backend);
+	add_troubles(table, backend);
 }
 
 static void

@@ -34,16 +34,31 @@ limit(unsigned value)
 }
 
 static json_t *
+troubles_json(const struct trouble troubles[STAGES])
+{
+	char text[REPLY_STATUS_TEXT_MAX];
+	json_t *json = json_array();
+	for (int i = 0; i < STAGES; i++) {
+		if (troubles[i].lasts)
+			json = answer_add(json,
+				json_pack("{s:s, s:s}", "verb", stage_name((enum stage)i), "reply",
+					reply_status_format(&troubles[i].reply, text)));
+	}
+	return json;
+}
+
+static json_t *
 backend_json(const struct backend_status *status)
 {
 	char text[ENDPOINT_TEXT_MAX], since[WALL_TEXT_MAX];
 	const char *address = status->endpoint.port ? endpoint_format(&status->endpoint, text)
 						    : addr_format(&status->endpoint.addr, text);
-	return json_pack("{s:s, s:s, s:b, s:s, s:s?, s:o, s:b, s:b, s:s, s:i, s:b, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:b, s:s, s:s?, s:o, s:b, s:b, s:o, s:s, s:i, s:b, s:o, s:o}",
 		"name", status->backend->name, "address", address, "up", status->up, "since",
 		wall_format(status->since_ms, since), "cause", status->cause, "detail",
 		status->cause ? json_text(status->why) : json_null(), "probe_up", status->probe_up,
-		"greetings_up", status->greetings_up, "state", admin_state_name(status->admin),
+		"greetings_up", status->greetings_up, "troubles",
+		troubles_json(status->backend->troubles), "state", admin_state_name(status->admin),
 		"weight", (int)status->weight, "backup", status->backup, "sessions",
 		number(status->active), "max_sessions", limit(status->max_sessions));
 }

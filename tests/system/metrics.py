@@ -15,6 +15,8 @@ ENTRY = re.compile(
     r'\{"((?:smtplb|process)_\w+)", (COUNTER|GAUGE|HISTOGRAM),\s*((?:"[^"]*"\s*)+),'
 )
 SUFFIXES = ("_bucket", "_sum", "_count")
+# What has samples at times only, and their labels then.
+AT_TIMES = {"smtplb_backend_trouble": {"pool", "backend", "verb", "reply"}}
 
 
 def peers(package):
@@ -80,7 +82,7 @@ class Page:
 
     def labels(self):
         """Of each metric, the names of its labels."""
-        names = {}
+        names = {name: set(labels) for name, labels in AT_TIMES.items()}
         for name, labels in self.samples:
             names.setdefault(self.metric_of(name), set()).update(label for label, _ in labels)
         return {name: labels - {"le"} for name, labels in names.items()}

@@ -120,8 +120,8 @@ def test_status(start, relay, admin):
     assert pool == {"name": "relays", "balance": "leastconn", "waiting": 0, "fail_open": False}
     assert one == {
         "name": "relay1", "address": f"127.0.0.1:{setup.relays[0].port}", "up": True,
-        "cause": None, "detail": None, "probe_up": True, "greetings_up": True, "state": "ready", "weight": 1, "backup": False,
-        "sessions": 0, "max_sessions": None,
+        "cause": None, "detail": None, "probe_up": True, "greetings_up": True,
+        "troubles": [], "state": "ready", "weight": 1, "backup": False, "sessions": 0, "max_sessions": None,
     }
     assert (two["weight"], two["backup"], two["max_sessions"]) == (2, True, 7)
     assert status.pop("listeners") == [

@@ -81,6 +81,7 @@ STATUS = {
         "backends": [
             {"name": name * 30, "address": "[2001:db8:1111:2222:3333:4444:5555:6666]:25",
              "up": up, "probe_up": probe, "greetings_up": False, "state": state, "weight": 2,
+             "troubles": [{"verb": "RCPT", "reply": "452 4.3.1"}] if up else [],
              "backup": False, "sessions": 1, "max_sessions": None}
             for name, up, probe, state in (
                 ("a", False, False, "ready"), ("b", False, True, "drain"), ("c", True, True, "maint"))
@@ -99,6 +100,9 @@ def test_status(say):
         "down", "ready", "drain", "maint",
     ):  # fmt: skip
         assert text in result.stdout
+    note = "trouble  RCPT answered with 452 4.3.1 far more often than by its peers"
+    assert " ".join(note.split()) in " ".join(result.stdout.split())
+    assert result.stdout.count("trouble ") == 1
 
 
 def test_denied(say):

@@ -301,6 +301,31 @@ START_TEST(what_is_told_of_a_backend)
 }
 END_TEST
 
+/* There only while they last, with the reply of when they began. */
+START_TEST(troubles)
+{
+	struct site site;
+	open_site(&site);
+	char *page = metrics_page(&site.serving, site.process);
+	ck_assert_ptr_null(strstr(page, "smtplb_backend_trouble{"));
+	free(page);
+	struct trouble *of = pool_find(site.pool, "relay1", NULL)->troubles;
+	of[STAGE_GREETING].lasts = of[STAGE_DOT].lasts = true;
+	of[STAGE_GREETING].reply = (struct reply_status){.code = 421};
+	of[STAGE_DOT].reply = (struct reply_status){452, 3, 1, 4};
+	check_lines(&site,
+		(const char *const[]){
+			"smtplb_backend_trouble" RELAY1 ",verb=\"GREETING\",reply=\"421\"} 1",
+			"smtplb_backend_trouble" RELAY1 ",verb=\"DOT\",reply=\"452 4.3.1\"} 1",
+			NULL,
+		});
+	page = metrics_page(&site.serving, site.process);
+	ck_assert_ptr_null(strstr(page, "verb=\"RCPT\",reply="));
+	free(page);
+	close_site(&site);
+}
+END_TEST
+
 START_TEST(a_histogram_adds_up)
 {
 	struct site site;
@@ -397,6 +422,7 @@ fill(TCase *cases)
 	tcase_add_test(cases, a_process_of_which_nothing_is_known);
 	tcase_add_test(cases, sums_over_workers);
 	tcase_add_test(cases, what_is_told_of_a_backend);
+	tcase_add_test(cases, troubles);
 	tcase_add_test(cases, a_histogram_adds_up);
 	tcase_add_test(cases, what_is_told_of_loads);
 	tcase_add_test(cases, series_come_and_go_with_the_configuration);
