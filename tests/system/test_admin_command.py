@@ -45,7 +45,7 @@ def fixture_say(tmp_path):
 def session(number, **changed):
     return {
         "id": f"{number:016x}", "listener": "smtp", "client": f"203.0.113.7:{number}",
-        "pool": "relays", "backend": "relay1", "backend_addr": "10.0.1.11:25", "phase": "pump",
+        "pool": "relays", "backend": "relay1", "backend_addr": "10.0.1.11:25", "phase": "pump", "place": "between", "messages": 3,
         "age_ms": 0, "attempts": 1, "bytes_in": 7, "bytes_out": 12345, **changed,
     }
 
@@ -55,14 +55,17 @@ AGES = {0: "0ms", 1999: "1999ms", 2000: "2s", 119999: "119s", 120000: "2m", 7199
 
 
 def test_sessions(say):
-    rows = [session(1, backend=None, backend_addr=None, phase="queue")]
+    rows = [session(1, backend=None, backend_addr=None, phase="queue", place=None,
+                    messages=0)]
     rows += [session(i, age_ms=age) for i, age in enumerate(AGES, 2)]
     result = run("sessions", "--socket", say({"sessions": rows}))
     assert (result.returncode, result.stderr) == (0, "")
     title, first, *others = [line.split() for line in result.stdout.splitlines()]
-    assert title == ["ID", "CLIENT", "BACKEND", "PHASE", "AGE", "IN", "OUT"]
-    assert first == ["0000000000000001", "203.0.113.7:1", "-", "queue", "0ms", "7", "12345"]
-    assert [(line[2], line[4]) for line in others] == [("relay1", age) for age in AGES.values()]
+    assert title == ["ID", "CLIENT", "BACKEND", "STATE", "MAILS", "AGE", "IN", "OUT"]
+    assert first == ["0000000000000001", "203.0.113.7:1", "-", "queue", "0", "0ms", "7",
+                     "12345"]
+    assert [line[2:6] for line in others] == [
+        ["relay1", "between", "3", age] for age in AGES.values()]
 
 
 def test_many_sessions(say):

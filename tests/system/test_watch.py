@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from balancer import Setup, open_if_read
 from peers import DEADLINE, eventually, smtp
-from test_clock import HOUR, Clock
+from test_clock import HOUR
 
 QUIET_S = 1
 TICKS = 60  # probes in three seconds: more than two looks and a quiet second
@@ -194,10 +194,9 @@ def test_fault_in_a_file_that_is_included_anew(world, tmp_path, first):
 
 
 @pytest.mark.parametrize("jump", [0, HOUR, -HOUR])
-def test_never_half_a_list(world, tmp_path, jump):
+def test_never_half_a_list(world, clock, tmp_path, jump):
     """Somebody writes at it for a while: each state is a good list, and none of them but the last
     is ever read. Jumps of the clock do not make the second shorter, or longer."""
-    clock = Clock(tmp_path)
     one = world("127.0.0.1\n", prefix=clock.prefix)
     give_up = time.monotonic() + 2 * DEADLINE
     rounds = 0
