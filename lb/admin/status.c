@@ -6,9 +6,11 @@
 #include "conf/snapshot.h"
 #include "lb/admin/answer.h"
 #include "lb/admin/json_text.h"
+#include "lb/metrics.h"
 #include "lb/pool_set.h"
 #include "lb/pool_status.h"
 #include "lb/runtime.h"
+#include "lb/tally.h"
 #include "lb/wall.h"
 
 #include <stdint.h>
@@ -34,6 +36,15 @@ limit(unsigned value)
 }
 
 static json_t *
+outcomes_json(const uint64_t counts[OUTCOMES])
+{
+	return json_pack("{s:o, s:o, s:o}", message_outcome_names[OUTCOME_ACCEPTED],
+		number(counts[OUTCOME_ACCEPTED]), message_outcome_names[OUTCOME_DEFERRED],
+		number(counts[OUTCOME_DEFERRED]), message_outcome_names[OUTCOME_REJECTED],
+		number(counts[OUTCOME_REJECTED]));
+}
+
+static json_t *
 troubles_json(const struct trouble troubles[STAGES])
 {
 	char text[REPLY_STATUS_TEXT_MAX];
@@ -51,16 +62,20 @@ static json_t *
 backend_json(const struct backend_status *status)
 {
 	char text[ENDPOINT_TEXT_MAX], since[WALL_TEXT_MAX];
+	struct backend_counts counts;
 	const char *address = status->endpoint.port ? endpoint_format(&status->endpoint, text)
 						    : addr_format(&status->endpoint.addr, text);
-	return json_pack("{s:s, s:s, s:b, s:s, s:s?, s:o, s:b, s:b, s:o, s:s, s:i, s:b, s:o, s:o}",
+	tally_sum(status->backend->tally, &counts);
+	return json_pack("{s:s, s:s, s:b, s:s, s:s?, s:o, s:b, s:b, s:o, s:s, s:i, s:b, s:o, s:o, "
+			 "s:o, s:o}",
 		"name", status->backend->name, "address", address, "up", status->up, "since",
 		wall_format(status->since_ms, since), "cause", status->cause, "detail",
 		status->cause ? json_text(status->why) : json_null(), "probe_up", status->probe_up,
 		"greetings_up", status->greetings_up, "troubles",
 		troubles_json(status->backend->troubles), "state", admin_state_name(status->admin),
 		"weight", (int)status->weight, "backup", status->backup, "sessions",
-		number(status->active), "max_sessions", limit(status->max_sessions));
+		number(status->active), "max_sessions", limit(status->max_sessions), "messages",
+		outcomes_json(counts.messages), "recipients", outcomes_json(counts.recipients));
 }
 
 static json_t *
@@ -80,16 +95,18 @@ pool_json(struct pool *pool, const struct pool_conf *conf)
 }
 
 static json_t *
-listener_json(const struct listener_conf *listener)
+listener_json(const struct listener_conf *listener, const struct tally *tally)
 {
+	struct listener_counts counts;
 	json_t *binds = json_array();
 	for (size_t i = 0; i < listener->bind_count; i++) {
 		char text[ENDPOINT_TEXT_MAX];
 		const char *bind = endpoint_format(&listener->binds[i].endpoint, text);
 		binds = answer_add(binds, json_string(bind));
 	}
-	return json_pack("{s:s, s:o, s:s}", "name", listener->name, "bind", binds, "pool",
-		listener->pool->name);
+	tally_sum(tally, &counts);
+	return json_pack("{s:s, s:o, s:s, s:o}", "name", listener->name, "bind", binds, "pool",
+		listener->pool->name, "messages", outcomes_json(counts.messages));
 }
 
 json_t *
@@ -101,7 +118,8 @@ status_json(const struct serving *serving, bool stopping)
 		pools = answer_add(
 			pools, pool_json(serving->runtime->pools[i], &snapshot->pools[i]));
 	for (size_t i = 0; i < snapshot->listener_count; i++)
-		listeners = answer_add(listeners, listener_json(&snapshot->listeners[i]));
+		listeners = answer_add(listeners,
+			listener_json(&snapshot->listeners[i], serving->runtime->tallies[i]));
 	uint64_t sessions = __atomic_load_n(&serving->shared.sessions, __ATOMIC_RELAXED);
 	uint64_t max = __atomic_load_n(&serving->shared.max_sessions, __ATOMIC_RELAXED);
 	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version",

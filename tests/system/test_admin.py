@@ -20,6 +20,7 @@ from peers import DEADLINE, connect, eventually, listen, smtp
 
 
 STRANGER = "127.0.0.66"
+NO_MESSAGES = {"accepted": 0, "deferred": 0, "rejected": 0}
 
 
 @pytest.fixture(name="admin")
@@ -121,11 +122,13 @@ def test_status(start, relay, admin):
     assert one == {
         "name": "relay1", "address": f"127.0.0.1:{setup.relays[0].port}", "up": True,
         "cause": None, "detail": None, "probe_up": True, "greetings_up": True,
-        "troubles": [], "state": "ready", "weight": 1, "backup": False, "sessions": 0, "max_sessions": None,
+        "troubles": [], "state": "ready", "weight": 1, "backup": False, "sessions": 0,
+        "max_sessions": None, "messages": NO_MESSAGES, "recipients": NO_MESSAGES,
     }
     assert (two["weight"], two["backup"], two["max_sessions"]) == (2, True, 7)
     assert status.pop("listeners") == [
-        {"name": "smtp", "bind": [f"127.0.0.1:{setup.port}"], "pool": "relays"}
+        {"name": "smtp", "bind": [f"127.0.0.1:{setup.port}"], "pool": "relays",
+         "messages": NO_MESSAGES}
     ]
     assert status.pop("max_sessions") > 0
     assert status == {
