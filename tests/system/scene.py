@@ -4,7 +4,7 @@ only when the test says so: whatever it does or leaves is no matter of speed."""
 import re
 import signal
 import socket
-from pathlib import Path
+import subprocess
 
 from admin import Admin
 from peers import DEADLINE, Conn, eventually
@@ -16,11 +16,6 @@ NEARLY_S = 1.9  # and less
 
 CLOSING = rb"421 4\.3\.2 lb\.test closing for maintenance \(([0-9a-f]{16})\)\r\n"
 IDLE = rb"421 4\.4\.2 lb\.test idle timeout \(([0-9a-f]{16})\)\r\n"
-
-
-def port_of(text):
-    """Of an address in /proc/net/tcp."""
-    return int(text.split(":")[1], 16)
 
 
 class Talk:
@@ -74,13 +69,15 @@ class Talk:
 
     def waiting(self):
         """How many bytes are in the kernels on the way from the balancer to the client."""
-        ours, theirs = self.client.sock.getsockname(), self.client.sock.getpeername()
-        table = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
-        rows = [line.split() for line in table]
-        queues = {(port_of(row[1]), port_of(row[2])): row[4].split(":") for row in rows}
-        sent = queues[theirs[1], ours[1]][0]
-        received = queues[ours[1], theirs[1]][1]
-        return int(sent, 16) + int(received, 16)
+        ours, theirs = (name[1] for name in (
+            self.client.sock.getsockname(), self.client.sock.getpeername()))
+        rows = subprocess.run(
+            ["ss", "-Htn", "state", "connected",
+             f"( sport = :{ours} and dport = :{theirs} ) or ( sport = :{theirs} and dport = :{ours} )"],
+            stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+        queues = {int(local.rpartition(":")[2]): (int(received), int(sent))
+                  for _, received, sent, local, _ in map(str.split, rows)}
+        return queues[theirs][1] + queues[ours][0]
 
     def ended(self):
         """What the relay and the client heard last, before we took leave of them."""
