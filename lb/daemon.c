@@ -15,6 +15,7 @@
 #include "lb/pool_set.h"
 #include "lb/privileges.h"
 #include "lb/runtime.h"
+#include "lb/stop.h"
 #include "lb/troubles.h"
 #include "lb/watcher.h"
 #include "lb/worker.h"
@@ -36,10 +37,9 @@ struct daemon {
 	struct loader *loader;
 	struct orders orders;
 	struct troubles troubles;
-	bool stopping;
-	ev_signal hup, term, interrupt;
+	struct stop stop;
+	ev_signal hup, usr2;
 	ev_async worker_stopped;
-	ev_timer drain_timer;
 };
 
 static int
@@ -153,7 +153,7 @@ on_loaded(void *context, const struct loaded *loaded)
 		admin_load_ended(daemon->serving.admin, false, loaded->report);
 		return;
 	}
-	if (snapshot && !daemon->stopping && reload(daemon, snapshot, loaded->report) == 0) {
+	if (snapshot && !daemon->stop.begun && reload(daemon, snapshot, loaded->report) == 0) {
 		notice_config(LOG_LEVEL_INFO, "reloaded",
 			loaded->changed ? loaded->changed : daemon->file);
 		if (!loaded->changed)
@@ -183,7 +183,7 @@ static void
 on_changed(void *context, const char *path, struct sources *seen)
 {
 	struct daemon *daemon = context;
-	if (daemon->stopping)
+	if (daemon->stop.begun)
 		return;
 	struct snapshot *snapshot = daemon->serving.runtime->snapshot;
 	if (loader_read_again(daemon->loader, snapshot, path, seen) == 0)
@@ -200,7 +200,7 @@ on_reload(void *context, bool *behind)
 {
 	struct daemon *daemon = context;
 	*behind = loader_is_running(daemon->loader);
-	if (daemon->stopping) {
+	if (daemon->stop.begun) {
 		errno = ESHUTDOWN;
 		return -1;
 	}
@@ -218,7 +218,7 @@ static bool
 is_stopping(void *context)
 {
 	const struct daemon *daemon = context;
-	return daemon->stopping;
+	return daemon->stop.begun;
 }
 
 static const struct admin_orders admin_orders = {
@@ -235,66 +235,22 @@ on_hup(struct ev_loop *loop, ev_signal *watcher, int ready)
 	(void)loop;
 	(void)ready;
 	struct daemon *daemon = watcher->data;
-	if (!daemon->stopping && loader_start(daemon->loader) < 0)
+	if (!daemon->stop.begun && loader_start(daemon->loader) < 0)
 		refuse_load(daemon, daemon->file);
 }
 
+/* It kills who does not heed it, and all sessions with him. */
 static void
-stop_now(struct daemon *daemon)
-{
-	for (unsigned i = 0; i < daemon->serving.worker_count; i++) {
-		worker_stop(daemon->serving.workers[i]);
-		worker_cut(daemon->serving.workers[i]);
-	}
-}
-
-static void
-on_drain_timeout(struct ev_loop *loop, ev_timer *timer, int ready)
+on_usr2(struct ev_loop *loop, ev_signal *watcher, int ready)
 {
 	(void)loop;
+	(void)watcher;
 	(void)ready;
-	struct daemon *daemon = timer->data;
-	for (unsigned i = 0; i < daemon->serving.worker_count; i++)
-		worker_cut_late(daemon->serving.workers[i]);
-}
-
-static void
-log_stopping(const char *how)
-{
 	struct log_line line;
-	log_begin(&line, LOG_LEVEL_INFO, "stopping");
-	log_text(&line, "how", how);
+	log_begin(&line, LOG_LEVEL_WARNING, "upgrade");
+	log_text(&line, "action", "refused");
+	log_text(&line, "detail", "not available in this version; restart it");
 	log_end(&line);
-}
-
-static void
-on_term(struct ev_loop *loop, ev_signal *watcher, int ready)
-{
-	(void)ready;
-	struct daemon *daemon = watcher->data;
-	if (daemon->stopping) {
-		log_stopping("now");
-		stop_now(daemon);
-		return;
-	}
-	log_stopping("gracefully");
-	daemon->stopping = true;
-	for (unsigned i = 0; i < daemon->serving.worker_count; i++)
-		worker_stop(daemon->serving.workers[i]);
-	double timeout_s = (double)daemon->serving.runtime->snapshot->drain_timeout_ms / 1000;
-	ev_timer_set(&daemon->drain_timer, timeout_s, 0);
-	ev_timer_start(loop, &daemon->drain_timer);
-}
-
-static void
-on_interrupt(struct ev_loop *loop, ev_signal *watcher, int ready)
-{
-	(void)loop;
-	(void)ready;
-	struct daemon *daemon = watcher->data;
-	log_stopping("now");
-	daemon->stopping = true;
-	stop_now(daemon);
 }
 
 static void
@@ -373,8 +329,7 @@ make_parts(struct daemon *daemon)
 	ev_async_init(&daemon->worker_stopped, on_stopped_told);
 	daemon->worker_stopped.data = daemon;
 	ev_async_start(daemon->loop, &daemon->worker_stopped);
-	ev_init(&daemon->drain_timer, on_drain_timeout);
-	daemon->drain_timer.data = daemon;
+	stop_init(&daemon->stop, daemon->loop, &daemon->serving);
 	daemon->serving.pools = pool_set_new(snapshot->workers, on_pool_usable, daemon);
 	daemon->serving.health = health_new(daemon->loop, &health_events, daemon);
 	daemon->loader = loader_new(daemon->loop, daemon->file, on_loaded, daemon);
@@ -408,12 +363,12 @@ start(struct daemon *daemon, struct report *report)
 	if (start_threads(daemon) < 0) {
 		fail_start("start a thread");
 		change_drop(&change, &daemon->serving);
-		stop_now(daemon);
+		stop_now(&daemon->stop);
 		return -1;
 	}
 	watch_signal(daemon, &daemon->hup, SIGHUP, on_hup);
-	watch_signal(daemon, &daemon->term, SIGTERM, on_term);
-	watch_signal(daemon, &daemon->interrupt, SIGINT, on_interrupt);
+	watch_signal(daemon, &daemon->usr2, SIGUSR2, on_usr2);
+	stop_watch(&daemon->stop);
 	change_commit(&change, &daemon->serving);
 	notice_log(report);
 	log_ready(daemon);
@@ -451,6 +406,7 @@ daemon_run(const char *file)
 	signal(SIGPIPE, SIG_IGN);
 	/* Until their watchers take over. */
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
 	signal(SIGTERM, leave);
 	signal(SIGINT, leave);
 	report_init(&report);

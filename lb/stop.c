@@ -1,0 +1,84 @@
+/*
+ * See stop.h.
+ */
+#include "lb/stop.h"
+
+#include "conf/snapshot.h"
+#include "lb/log.h"
+#include "lb/runtime.h"
+#include "lb/worker.h"
+
+#include <signal.h>
+
+static void
+log_stopping(const char *how)
+{
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_INFO, "stopping");
+	log_text(&line, "how", how);
+	log_end(&line);
+}
+
+void
+stop_now(const struct stop *stop)
+{
+	for (unsigned i = 0; i < stop->serving->worker_count; i++) {
+		worker_stop(stop->serving->workers[i]);
+		worker_cut(stop->serving->workers[i]);
+	}
+}
+
+static void
+on_drain_timeout(struct ev_loop *loop, ev_timer *timer, int ready)
+{
+	(void)loop;
+	(void)ready;
+	const struct stop *stop = timer->data;
+	for (unsigned i = 0; i < stop->serving->worker_count; i++)
+		worker_cut_late(stop->serving->workers[i]);
+}
+
+static void
+on_interrupt(struct ev_loop *loop, ev_signal *watcher, int ready)
+{
+	(void)loop;
+	(void)ready;
+	struct stop *stop = watcher->data;
+	log_stopping("now");
+	stop->begun = true;
+	stop_now(stop);
+}
+
+static void
+on_term(struct ev_loop *loop, ev_signal *watcher, int ready)
+{
+	struct stop *stop = watcher->data;
+	if (stop->begun) {
+		on_interrupt(loop, watcher, ready);
+		return;
+	}
+	log_stopping("gracefully");
+	stop->begun = true;
+	for (unsigned i = 0; i < stop->serving->worker_count; i++)
+		worker_stop(stop->serving->workers[i]);
+	uint64_t timeout_ms = stop->serving->runtime->snapshot->drain_timeout_ms;
+	ev_timer_set(&stop->drain, (double)timeout_ms / 1000, 0);
+	ev_timer_start(loop, &stop->drain);
+}
+
+void
+stop_init(struct stop *stop, struct ev_loop *loop, const struct serving *serving)
+{
+	*stop = (struct stop){.loop = loop, .serving = serving};
+	ev_signal_init(&stop->term, on_term, SIGTERM);
+	ev_signal_init(&stop->interrupt, on_interrupt, SIGINT);
+	ev_init(&stop->drain, on_drain_timeout);
+	stop->term.data = stop->interrupt.data = stop->drain.data = stop;
+}
+
+void
+stop_watch(struct stop *stop)
+{
+	ev_signal_start(stop->loop, &stop->term);
+	ev_signal_start(stop->loop, &stop->interrupt);
+}
