@@ -8,7 +8,9 @@ import subprocess
 import threading
 
 import pytest
+from admin import Admin
 from balancer import Setup, parse_line, run
+from metrics import scrape
 from peers import DEADLINE, eventually, listen, smtp
 
 FORM = re.compile(r"<(\d+)>([A-Z][a-z]{2} [ 123]\d \d\d:\d\d:\d\d) smtplb\[(\d+)\]: ([ -~]+)")
@@ -221,9 +223,10 @@ def test_way_out_of_a_blocked_daemon(start, relay, daemon):
 
 
 @in_namespace
-def test_daemon_that_comes_goes_and_comes_again(start, relay, daemon):
+def test_daemon_that_comes_goes_and_comes_again(start, relay, daemon, tmp_path):
     """Lines for it are dropped meanwhile; the first line that it takes is followed by their count."""
-    setup = Setup([relay(smtp(b"one"))], top=syslog())
+    admin = Admin(tmp_path)
+    setup = Setup([relay(smtp(b"one"))], top=syslog(), admin=admin.text())
     balancer = start(setup, prefix=daemon.prefix, ready=False)
 
     def served():
@@ -232,18 +235,25 @@ def test_daemon_that_comes_goes_and_comes_again(start, relay, daemon):
         except ConnectionRefusedError:
             return None
 
+    def dropped():
+        return scrape(admin)("smtplb_log_dropped_total")
+
+    lost = 0
     assert eventually(served) == b"220 one ESMTP"
     for count in (1, 2):
+        eventually(lambda: dropped() > lost)  # the log's thread has tried in vain
         daemon.start()
         eventually(lambda: served() and daemon.find("session"))
         assert int(daemon.wait("log", count)["dropped"]) > 0
         daemon.stop()
+        lost = dropped()
         assert served() == b"220 one ESMTP"
         before = len(daemon.messages)
         assert served() == b"220 one ESMTP"
         assert len(daemon.messages) == before
         daemon.messages = [m for m in daemon.messages if "event=log" in m[2]]
     # Started anew while nothing was to be said: no line is lost.
+    eventually(lambda: dropped() > lost)
     daemon.start()
     eventually(lambda: served() and daemon.find("session"))
     daemon.wait("log", 3)
