@@ -1,6 +1,7 @@
 """Conversations whose client and relay say what the test wants, through a balancer whose time passes
 only when the test says so: whatever it does or leaves is no matter of speed."""
 
+import json
 import re
 import signal
 import socket
@@ -136,12 +137,16 @@ class Scene:
         """Returns what sessions there are once all that was ordered, or is due, is done. A loop has
         no order of what it finds at once; so what the first question may meet, the second one finds
         done. None are left with a balancer that has stopped."""
-        try:
-            self.admin.get("/v1/sessions")
-            return self.admin.get("/v1/sessions")["sessions"]
-        except (ConnectionError, FileNotFoundError):
-            assert self.balancer.exit_code() == 0
-            return []
+        for _ in range(2):
+            try:
+                answer = self.admin.ask("GET", "/v1/sessions")
+            except (ConnectionError, FileNotFoundError):
+                answer = None
+            if not answer or answer.status == 503:
+                assert self.balancer.exit_code() == 0
+                return []
+            assert answer.status == 200
+        return json.loads(answer.body)["sessions"]
 
     def places(self):
         return [session["place"] for session in self.settle()]
