@@ -11,6 +11,8 @@ import time
 
 DEADLINE = 60  # seconds for anything that should happen; reached only by failures
 
+GIVEN = set()  # ports, by free_port()
+
 V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 
@@ -34,14 +36,18 @@ def listen(host="127.0.0.1", port=0):
 
 def free_port(host="127.0.0.1"):
     """A port that nobody listens on, drawn from below those that the kernel gives out by itself: no
-    outgoing connection takes it before it is used, and tests that run side by side do not meet."""
+    outgoing connection takes it before it is used, and tests that run side by side do not meet.
+    None is given twice."""
     while True:
         port = random.randrange(10000, 32768)
+        if port in GIVEN:
+            continue
         try:
             listen("::" if ":" in host else "0.0.0.0", port).close()
-            return port
         except OSError:
             continue
+        GIVEN.add(port)
+        return port
 
 
 def is_listening(address):
