@@ -47,7 +47,7 @@ static int
 grow(struct pipeline *pipeline)
 {
 	unsigned capacity = pipeline->capacity * 2U;
-	uint16_t *runs = malloc(capacity * sizeof(*runs));
+	uint16_t *runs = calloc(capacity, sizeof(*runs));
 	if (!runs)
 		return -1;
 	for (unsigned i = 0; i < pipeline->used; i++)

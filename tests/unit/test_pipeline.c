@@ -4,17 +4,9 @@
  */
 #include "lb/pipeline.h"
 
+#include "tests/unit/memory_faults.h"
 #include "tests/unit/random.h"
 #include "tests/unit/unit.h"
-
-static bool no_memory;
-
-/* The ring alone is asked for while a test says so. */
-void *
-malloc(size_t size)
-{
-	return no_memory ? NULL : calloc(1, size);
-}
 
 START_TEST(runs)
 {
@@ -62,10 +54,9 @@ START_TEST(without_memory)
 	pipeline_init(&pipeline);
 	for (unsigned i = 0; i < PIPELINE_INLINE; i++)
 		ck_assert_int_eq(pipeline_push(&pipeline, i), 0);
-	no_memory = true;
-	int pushed = pipeline_push(&pipeline, VERB_QUIT);
-	no_memory = false;
-	ck_assert_int_eq(pushed, -1);
+	memory_refused = 1;
+	ck_assert_int_eq(pipeline_push(&pipeline, VERB_QUIT), -1);
+	ck_assert_uint_eq(memory_refused, 0);
 	for (unsigned i = 0; i < PIPELINE_INLINE; i++)
 		ck_assert_uint_eq(pipeline_pop(&pipeline), i);
 	ck_assert(pipeline_is_empty(&pipeline));
