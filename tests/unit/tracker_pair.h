@@ -7,6 +7,8 @@
 
 #include "tests/unit/tracker_oracle.h"
 
+#include <ctype.h>
+
 struct pair {
 	struct tracker tracker;
 	struct oracle oracle;
@@ -68,16 +70,16 @@ pair_copy(const char *bytes, size_t len)
 static inline bool
 pair_is_mail(const struct oracle *oracle, const char *rest, size_t len)
 {
-	char line[64] = "";
-	size_t begun = oracle->client.len;
-	if (begun >= sizeof(line)) /* that many blanks */
-		return true;
-	if (begun > 0)
-		memcpy(line, oracle->client.bytes, begun);
-	size_t room = sizeof(line) - 1 - begun;
-	memcpy(line + begun, rest, len < room ? len : room);
-	size_t blanks = strspn(line, " \t\v\f\r");
-	return line[blanks] == '\0' || strncasecmp(line + blanks, "MAIL", 4) == 0;
+	static const char mail[] = "MAIL";
+	size_t begun = oracle->client.len, matched = 0;
+	for (size_t i = 0; i < begun + len && matched < sizeof(mail) - 1; i++) {
+		char byte = i < begun ? oracle->client.bytes[i] : rest[i - begun];
+		if (matched == 0 && byte && strchr(" \t\v\f\r", byte))
+			continue;
+		if (toupper((unsigned char)byte) != mail[matched++])
+			return false;
+	}
+	return matched == sizeof(mail) - 1;
 }
 
 /* Passes each MAIL at which the tracker stops. Returns what is wrong, NULL for nothing. */
