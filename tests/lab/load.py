@@ -30,6 +30,20 @@ done
 # A session that had been connected to a relay and lost it: the one thing that no balancer can hide.
 CUT = re.compile(
     r"lost connection with balancer\S+ while (?!receiving the initial server greeting)")
+# A relay some of whose processes have died says so itself, in a session that it had already
+# greeted. smtplb never says X.3.0.
+DYING = re.compile(r" said: 4\d\d 4\.3\.0 ")
+UNSURE = re.compile(r" (?:while sending end of data|\(in reply to end of DATA command\))")
+
+
+def is_of_relay_that_died(reason):
+    """What the sender may be put off by when a relay's processes are ended, and by nothing else."""
+    return CUT.search(reason) or DYING.search(reason)
+
+
+def may_be_taken(reason):
+    """The relay may have made the message its own without having said so."""
+    return UNSURE.search(reason)
 
 
 class Load:
