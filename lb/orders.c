@@ -43,14 +43,19 @@ arm_next(struct orders *orders)
 }
 
 static void
+drain(struct orders *orders)
+{
+	for (unsigned i = 0; i < orders->serving->worker_count; i++)
+		worker_drain(orders->serving->workers[i]);
+	arm_next(orders);
+}
+
+static void
 on_cut(struct ev_loop *loop, ev_timer *timer, int ready)
 {
 	(void)loop;
 	(void)ready;
-	struct orders *orders = timer->data;
-	for (unsigned i = 0; i < orders->serving->worker_count; i++)
-		worker_drain(orders->serving->workers[i]);
-	arm_next(orders);
+	drain(timer->data);
 }
 
 void
@@ -79,9 +84,7 @@ orders_give(struct orders *orders, const char *name, const char *backend, const 
 		pool_order(pool, backend, ordered, serving->runtime->snapshot->drain_timeout_ms) <
 			0)
 		return -1;
-	for (unsigned i = 0; i < serving->worker_count; i++)
-		worker_drain(serving->workers[i]);
 	health_pause(serving->health, name, backend, ordered == ADMIN_MAINT);
-	arm_next(orders);
+	drain(orders);
 	return 0;
 }
