@@ -1,5 +1,6 @@
 /*
- * The daemon's start, its signals, reload and stop. Main thread; it owns all that serves.
+ * The daemon's start and end, and what its rooms tell each other. Main thread; it owns all that
+ * serves.
  */
 #include "lb/daemon.h"
 
@@ -7,13 +8,13 @@
 #include "lb/admin/admin.h"
 #include "lb/change.h"
 #include "lb/descriptors.h"
-#include "lb/loader.h"
 #include "lb/log.h"
 #include "lb/memory.h"
 #include "lb/notice.h"
 #include "lb/orders.h"
 #include "lb/pool_set.h"
 #include "lb/privileges.h"
+#include "lb/reload.h"
 #include "lb/runtime.h"
 #include "lb/stop.h"
 #include "lb/troubles.h"
@@ -33,12 +34,12 @@ struct daemon {
 	struct ev_loop *loop;
 	struct serving serving;
 	unsigned workers_stopped; /* atomic */
-	struct snapshot *first;   /* whose hostname and workers hold until a restart */
-	struct loader *loader;
+	struct snapshot *first;
+	struct reload reload;
 	struct orders orders;
 	struct troubles troubles;
 	struct stop stop;
-	ev_signal hup, usr2;
+	ev_signal usr2;
 	ev_async worker_stopped;
 };
 
@@ -106,105 +107,13 @@ on_stopped_told(struct ev_loop *loop, ev_async *watcher, int ready)
 		ev_break(loop, EVBREAK_ALL);
 }
 
-/* Reload. */
-
-/* What keeps its value until a restart. */
-static void
-warn_kept(const struct daemon *daemon, const struct snapshot *snapshot, struct report *report)
-{
-	const char *advice = "keeps its value until a restart";
-	if (snapshot->workers != daemon->first->workers)
-		report_warning(report, snapshot->file, 0, "workers %s", advice);
-	if (strcmp(snapshot->hostname, daemon->first->hostname) != 0)
-		report_warning(report, snapshot->file, 0, "hostname %s", advice);
-	if (strcmp(snapshot->user, daemon->first->user) != 0)
-		report_warning(report, snapshot->file, 0, "user %s", advice);
-}
-
-static int
-reload(struct daemon *daemon, struct snapshot *snapshot, struct report *report)
-{
-	struct change change;
-	if (change_prepare(&change, &daemon->serving, snapshot, report) < 0)
-		return -1;
-	change_commit(&change, &daemon->serving);
-	return 0;
-}
-
-/* What had no memory to be read may have it the next time. */
-static void
-tell_refused(struct daemon *daemon, const struct sources *read)
-{
-	if (read->count)
-		watcher_refused(daemon->serving.watcher, read);
-	else
-		watcher_again(daemon->serving.watcher);
-}
-
-/* A reload that was asked for tells what keeps its value; one for the sake of a list, which was
- * read again with the configuration of before, has told it then. */
-static void
-on_loaded(void *context, const struct loaded *loaded)
-{
-	struct daemon *daemon = context;
-	struct snapshot *snapshot = loaded->snapshot;
-	if (loaded->overtaken) {
-		watcher_again(daemon->serving.watcher);
-		admin_load_ended(daemon->serving.admin, false, loaded->report);
-		return;
-	}
-	if (snapshot && !daemon->stop.begun && reload(daemon, snapshot, loaded->report) == 0) {
-		notice_config(LOG_LEVEL_INFO, "reloaded",
-			loaded->changed ? loaded->changed : daemon->file);
-		if (!loaded->changed)
-			warn_kept(daemon, snapshot, loaded->report);
-	} else if (loaded->changed) {
-		tell_refused(daemon, snapshot ? &snapshot->sources : &loaded->refused);
-	}
-	if (loaded->report->errors)
-		daemon->serving.refused = true;
-	notice_log(loaded->report);
-	admin_load_ended(daemon->serving.admin, !loaded->changed, loaded->report);
-	snapshot_unref(snapshot);
-}
-
-static void
-refuse_load(struct daemon *daemon, const char *path)
-{
-	struct report report;
-	report_init(&report);
-	report_error(&report, path, 0, "can't be loaded: %s", strerror(errno));
-	daemon->serving.refused = true;
-	notice_log(&report);
-	report_fini(&report);
-}
-
-static void
-on_changed(void *context, const char *path, struct sources *seen)
-{
-	struct daemon *daemon = context;
-	if (daemon->stop.begun)
-		return;
-	struct snapshot *snapshot = daemon->serving.runtime->snapshot;
-	if (loader_read_again(daemon->loader, snapshot, path, seen) == 0)
-		return;
-	if (errno != EBUSY)
-		refuse_load(daemon, path);
-	watcher_again(daemon->serving.watcher);
-}
-
 /* What the admin interface orders. */
 
 static int
 on_reload(void *context, bool *behind)
 {
 	struct daemon *daemon = context;
-	*behind = loader_is_running(daemon->loader);
-	if (daemon->stop.begun) {
-		errno = ESHUTDOWN;
-		return -1;
-	}
-	return loader_start(daemon->loader);
+	return reload_order(&daemon->reload, behind);
 }
 
 static int
@@ -229,16 +138,6 @@ static const struct admin_orders admin_orders = {
 
 /* Signals. */
 
-static void
-on_hup(struct ev_loop *loop, ev_signal *watcher, int ready)
-{
-	(void)loop;
-	(void)ready;
-	struct daemon *daemon = watcher->data;
-	if (!daemon->stop.begun && loader_start(daemon->loader) < 0)
-		refuse_load(daemon, daemon->file);
-}
-
 /* It kills who does not heed it, and all sessions with him. */
 static void
 on_usr2(struct ev_loop *loop, ev_signal *watcher, int ready)
@@ -251,15 +150,6 @@ on_usr2(struct ev_loop *loop, ev_signal *watcher, int ready)
 	log_text(&line, "action", "refused");
 	log_text(&line, "detail", "not available in this version; restart it");
 	log_end(&line);
-}
-
-static void
-watch_signal(struct daemon *daemon, ev_signal *watcher, int signal,
-	void (*callback)(struct ev_loop *, ev_signal *, int))
-{
-	ev_signal_init(watcher, callback, signal);
-	watcher->data = daemon;
-	ev_signal_start(daemon->loop, watcher);
 }
 
 /* Start and end. */
@@ -332,13 +222,13 @@ make_parts(struct daemon *daemon)
 	stop_init(&daemon->stop, daemon->loop, &daemon->serving);
 	daemon->serving.pools = pool_set_new(snapshot->workers, on_pool_usable, daemon);
 	daemon->serving.health = health_new(daemon->loop, &health_events, daemon);
-	daemon->loader = loader_new(daemon->loop, daemon->file, on_loaded, daemon);
-	daemon->serving.watcher = watcher_new(daemon->loop, on_changed, daemon);
+	int loads = reload_init(&daemon->reload, daemon->loop, &daemon->serving, daemon->file,
+		&daemon->stop, snapshot);
 	orders_init(&daemon->orders, daemon->loop, &daemon->serving);
 	troubles_init(&daemon->troubles, daemon->loop, &daemon->serving);
 	daemon->serving.admin = admin_new(daemon->loop, &daemon->serving, &admin_orders, daemon);
-	if (!daemon->serving.admin || !daemon->serving.pools || !daemon->serving.health ||
-		!daemon->loader || !daemon->serving.watcher)
+	if (loads < 0 || !daemon->serving.admin || !daemon->serving.pools ||
+		!daemon->serving.health)
 		return fail_start("start");
 	return 0;
 }
@@ -366,8 +256,9 @@ start(struct daemon *daemon, struct report *report)
 		stop_now(&daemon->stop);
 		return -1;
 	}
-	watch_signal(daemon, &daemon->hup, SIGHUP, on_hup);
-	watch_signal(daemon, &daemon->usr2, SIGUSR2, on_usr2);
+	ev_signal_init(&daemon->usr2, on_usr2, SIGUSR2);
+	ev_signal_start(daemon->loop, &daemon->usr2);
+	reload_watch(&daemon->reload);
 	stop_watch(&daemon->stop);
 	change_commit(&change, &daemon->serving);
 	notice_log(report);
@@ -382,13 +273,10 @@ free_parts(struct daemon *daemon)
 		worker_free(daemon->serving.workers[i]);
 	daemon->serving.worker_count = 0;
 	free(daemon->serving.workers);
-	if (daemon->loader)
-		loader_free(daemon->loader);
+	reload_fini(&daemon->reload);
 	orders_fini(&daemon->orders);
 	troubles_fini(&daemon->troubles);
 	admin_free(daemon->serving.admin);
-	if (daemon->serving.watcher)
-		watcher_free(daemon->serving.watcher);
 	if (daemon->serving.health)
 		health_free(daemon->serving.health);
 	runtime_unref(daemon->serving.runtime);
