@@ -65,7 +65,7 @@ FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@; )# V=1 shows the commands themselves
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all deps deps-build deps-test deps-tools demo run test unit system lab lint format \
+.PHONY: all deps deps-build deps-test deps-tools demo run test unit system lab kernel lint format \
 	fuzz asan tsan coverage mutation bench install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -99,7 +99,7 @@ $(B)/obj/%.o: %.c Makefile
 
 -include $(patsubst %.o,%.d,$(call OBJ,$(SOURCES)))
 
-# What must be installed, by what it is needed for. Postfix, Exim, nginx, Prometheus are not here:
+# What must be installed, by what it is needed for. Postfix, Exim, nginx, Prometheus, qemu are not here:
 # tests/peers unpacks them below build/ and installs nothing.
 DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev libmicrohttpd-dev libjansson-dev \
 	python3
@@ -132,6 +132,9 @@ system: $(B)/smtplb $(B)/sink ## the balancer against scripted peers on loopback
 lab: deps-test ## real mail servers in network namespaces (root)
 	@$(MAKE) -j$$(nproc) $(B)/smtplb
 	SMTPLB_BUILD=$(B) tests/lab/run
+
+kernel: all deps-test ## smoke tests under Debian 12's kernel in qemu; KERNEL_LINES="'workers = 1'": so configured
+	@SMTPLB_BUILD=$(B) tests/kernel/run $(KERNEL_LINES)
 
 asan: deps-tools ## unit and system tests under AddressSanitizer and UBSan
 	@$(MAKE) -j$$(nproc) VARIANT=asan asan-run
