@@ -27,10 +27,10 @@ while [ $batch -lt {BATCHES_MAX} ] && [ ! -e /tmp/$1.stop ]; do
 done
 """
 
-# A session that had been connected to a relay and lost it: the one thing that no balancer can hide.
+# What no balancer can hide. A session that had been connected to a relay and lost it:
 CUT = re.compile(
     r"lost connection with balancer\S+ while (?!receiving the initial server greeting)")
-# A relay some of whose processes have died says so itself, in a session that it had already
+# And a relay some of whose processes have died says so itself, in a session that it had already
 # greeted. smtplb never says X.3.0.
 DYING = re.compile(r" said: 4\d\d 4\.3\.0 ")
 UNSURE = re.compile(r" (?:while sending end of data|\(in reply to end of DATA command\))")
