@@ -1,6 +1,6 @@
-"""Mail by the thousands: all handed to the sender at once, and taken at the destination by
-Postfix's smtp-sink, which keeps what it took in one file and costs little. Each message has a
-recipient of its own."""
+"""Mail by the thousands: handed to the sender a part at a time, or all at once, and taken at the
+destination by Postfix's smtp-sink, which keeps what it took in one file and costs little. Each
+message has a recipient of its own."""
 
 import re
 import subprocess
@@ -17,16 +17,22 @@ MESSAGE = re.compile(
 
 
 class Bulk:
-    def __init__(self, lab, count):
+    def __init__(self, lab):
         self.lab = lab
-        self.count = count
+        self.parts = []  # how many messages each has
+        self.sources = []
         self.kept = lab.destination.host.path(KEPT)
         self.sink = lab.destination.host.spawn("smtp-sink", "-u", "mailbox", "-D", KEPT,
                                                f":{BULK_PORT}", "1000")
         wait_until(self._listens, "destination: smtp-sink")
-        self.source = lab.sender.host.spawn(
+
+    def hand_on(self, count):
+        """So many messages more for the sender."""
+        self.sources.append(self.lab.sender.host.spawn(
             "smtp-source", "-d", "-N", "-s", str(SESSIONS), "-m", str(count), "-f",
-            "app@sender.example", "-t", f"@{DOMAIN}", "127.0.0.1:25", stdout=subprocess.DEVNULL)
+            "app@sender.example", "-t", f"-{len(self.parts)}@{DOMAIN}", "127.0.0.1:25",
+            stdout=subprocess.DEVNULL))
+        self.parts.append(count)
 
     def _listens(self):
         assert self.sink.poll() is None, "smtp-sink ended"
@@ -34,7 +40,8 @@ class Bulk:
 
     def is_over(self):
         """Nothing more comes from the sender."""
-        return self.source.poll() is not None and self.lab.sender.is_empty()
+        return (all(source.poll() is not None for source in self.sources)
+                and self.lab.sender.is_empty())
 
     def wait_for_more(self, count):
         """Until the sender has got rid of so many more, or of all."""
@@ -46,7 +53,8 @@ class Bulk:
         return self.lab.sender.count(b" status=sent (")
 
     def recipients(self):
-        return {f"{number}@{DOMAIN}" for number in range(1, self.count + 1)}
+        return {f"{number}-{part}@{DOMAIN}" for part, count in enumerate(self.parts)
+                for number in range(1, count + 1)}
 
     def arrived(self):
         """(recipient, relay and its queue id) of all messages so far, one entry a message."""
@@ -54,7 +62,7 @@ class Bulk:
         return [(match[1], (match[2], match[3])) for match in MESSAGE.finditer(text)]
 
     def stop(self):
-        for process in (self.source, self.sink):
+        for process in (*self.sources, self.sink):
             if process.poll() is None:
                 process.terminate()
             process.wait(PATIENCE)
