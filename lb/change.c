@@ -76,6 +76,10 @@ change_commit(const struct change *change, struct serving *serving)
 {
 	struct runtime *runtime = change->runtime;
 	struct snapshot *snapshot = runtime->snapshot;
+	/* Before anybody is served who may be told of. */
+	log_set_level(snapshot->log_level);
+	log_set_format(snapshot->log_format);
+	log_set_target(snapshot->log_target);
 	__atomic_store_n(&serving->shared.max_sessions, descriptors_session_limit(snapshot),
 		__ATOMIC_RELAXED);
 	runtime_commit(runtime, serving->pools);
@@ -89,7 +93,4 @@ change_commit(const struct change *change, struct serving *serving)
 	serving->refused = false;
 	watcher_watch(serving->watcher, change->watch);
 	admin_commit(serving->admin);
-	log_set_level(snapshot->log_level);
-	log_set_format(snapshot->log_format);
-	log_set_target(snapshot->log_target);
 }

@@ -1,6 +1,7 @@
 """log { target = syslog }: to a daemon that the test plays, on /dev/log of a mount namespace of the
 balancer's own. A real rsyslogd is in the lab."""
 
+import contextlib
 import re
 import signal
 import socket
@@ -154,6 +155,29 @@ def test_reload_changes_the_target(start, relay, daemon):
         assert len(daemon.messages) == 2 * count
     events = [event["event"] for event in balancer.events]
     assert events == ["config", "ready", "session"] + ["config", "session"] * 2
+
+
+@in_namespace
+def test_who_came_before_it_was_ready(start, relay, daemon):
+    """Clients wait in the accept queues of all workers while it starts, and the lines about them go
+    where all others do."""
+    daemon.start()
+    setup = Setup([relay(smtp(b"one"))], top=syslog(), workers=64, allow="127.0.0.9")
+    balancer = start(setup, prefix=daemon.prefix, ready=False)
+
+    def connected():
+        try:
+            return setup.connect()
+        except ConnectionRefusedError:
+            return None
+
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(eventually(connected)) for _ in range(16)]
+        for client in clients:
+            assert client.line().startswith(b"421 ")
+    daemon.wait("ready")
+    daemon.wait("denied")
+    assert balancer.lines == []
 
 
 def refusing(text):
