@@ -2,6 +2,7 @@
 they mean. All sockets have a deadline, so that a broken balancer fails a test and never hangs it.
 """
 
+import os
 import queue
 import random
 import socket
@@ -12,6 +13,8 @@ import time
 DEADLINE = 60  # seconds for anything that should happen; reached only by failures
 
 GIVEN = set()  # ports, by free_port()
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))  # that run tests side by side
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))  # this one
 
 V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -35,11 +38,11 @@ def listen(host="127.0.0.1", port=0):
 
 
 def free_port(host="127.0.0.1"):
-    """A port that nobody listens on, drawn from below those that the kernel gives out by itself: no
-    outgoing connection takes it before it is used, and tests that run side by side do not meet.
-    None is given twice."""
+    """A port that nobody listens on, drawn from below those that the kernel gives out by itself, and
+    from a share of its own for each worker: neither an outgoing connection nor a test that runs
+    beside takes it before it is used. None is given twice."""
     while True:
-        port = random.randrange(10000, 32768)
+        port = random.randrange(10000 + WORKER, 32768, WORKERS)
         if port in GIVEN:
             continue
         try:
