@@ -62,6 +62,13 @@ def is_listening(address):
     return any(row[1] == key and row[3] == "0A" for row in rows)
 
 
+def is_connecting(port):
+    """Whether somebody's connection to the port of an IPv4 address is still to stand."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table]
+    return any(row[2].endswith(f":{port:04X}") and row[3] == "02" for row in rows)
+
+
 def parse_proxy(data):
     """The PROXY header at the start of data: (source, destination, rest), each (ip, port)."""
     if data.startswith(b"PROXY "):

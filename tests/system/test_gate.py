@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 from balancer import Setup, stopped
-from peers import DEADLINE, connect, eventually, listen, parse_proxy, reset, smtp
+from peers import (
+    DEADLINE, connect, eventually, is_connecting, listen, parse_proxy, reset, smtp,
+)
 
 
 def hold_silent(conn):
@@ -367,13 +369,6 @@ def test_client_that_leaves_at_once_causes_no_bare_connection(start, relay):
     assert b"" not in firsts
     for first in firsts:
         parse_proxy(first)
-
-
-def is_connecting(port):
-    """Whether somebody's connection to the port of an IPv4 address is still to stand."""
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        rows = [line.split() for line in table]
-    return any(row[2].endswith(f":{port:04X}") and row[3] == "02" for row in rows)
 
 
 def test_client_that_leaves_as_the_backend_connects_causes_no_bare_connection(start):
