@@ -157,6 +157,10 @@ class Scene:
         self.clock.advance(seconds)
         return self.settle()
 
+    def places_after(self, seconds):
+        """Where the sessions stand then."""
+        return [session["place"] for session in self.pass_time(seconds)]
+
     def order(self, state):
         assert self.admin.order("relay1", state) == 200
         return self.settle()

@@ -46,7 +46,7 @@ def test_in_a_transaction(scene, how):
     talk.ask(b"DATA", b"354 go on")
     stage.pass_time(10 * PAUSE_S)
     talk.say(b"text", b".")
-    assert [one["place"] for one in stage.pass_time(10 * PAUSE_S)] == ["after_dot"]
+    assert stage.places_after(10 * PAUSE_S) == ["after_dot"]
     talk.reply(b"250 2.0.0 taken")
     said(stage, talk)
     stage.balancer.wait("session", messages=1, accepted=1, last_reply="250 2.0.0")
@@ -65,7 +65,7 @@ def test_a_pause_is_awaited(scene, how, before):
         talk.message()
         talk.ask(b"RSET")
     stage.leave(how)
-    assert [one["place"] for one in stage.pass_time(NEARLY_S)] == ["between"]
+    assert stage.places_after(NEARLY_S) == ["between"]
     stage.pass_time(PAUSE_S)
     said(stage, talk)
     finish(stage, how)
@@ -105,7 +105,7 @@ def test_rset_behind_the_dot(scene, how):
     talk.send(b"RSET")
     stage.leave(how)
     talk.reply(b"250 2.0.0 taken")
-    assert [one["place"] for one in stage.pass_time(10 * PAUSE_S)] == ["busy"]
+    assert stage.places_after(10 * PAUSE_S) == ["busy"]
     talk.reply(b"250 2.0.0 reset")
     stage.pass_time(NEARLY_S)
     talk.message()
@@ -121,7 +121,7 @@ def test_rset_behind_the_dot_answered_with_it(scene, how):
     talk.send(b"RSET")
     stage.leave(how)
     talk.reply(b"250 2.0.0 taken", b"250 2.0.0 reset")
-    assert [one["place"] for one in stage.pass_time(NEARLY_S)] == ["between"]
+    assert stage.places_after(NEARLY_S) == ["between"]
     stage.pass_time(PAUSE_S)
     said(stage, talk)
     finish(stage, how)
@@ -136,7 +136,7 @@ def test_quit_behind_the_dot(scene, how):
     stage.leave(how)
     talk.reply(b"250 2.0.0 taken")
     talk.reply(b"221 2.0.0 bye")
-    assert [one["place"] for one in stage.pass_time(10 * PAUSE_S)] == ["busy"]
+    assert stage.places_after(10 * PAUSE_S) == ["busy"]
     talk.relay.close()
     assert talk.client.rest() == b""
     talk.client.close()
@@ -152,7 +152,7 @@ def test_mail_behind_the_dot(scene, how):
     talk.send(b"MAIL FROM:<c@example.com>")
     stage.leave(how)
     talk.reply(b"250 2.0.0 taken")
-    assert [one["place"] for one in stage.pass_time(10 * PAUSE_S)] == ["transaction"]
+    assert stage.places_after(10 * PAUSE_S) == ["transaction"]
     talk.reply(b"250 2.1.0 ok")
     talk.ask(b"RCPT TO:<d@example.org>")
     talk.ask(b"DATA", b"354 go on")
@@ -177,7 +177,7 @@ def test_half_a_line_is_not_interrupted(scene, how, begun):
         talk.relay.send(b"250-2.0.0 o\r\n25")
         assert talk.client.exactly(15) == b"250-2.0.0 o\r\n25"
     stage.leave(how)
-    assert [one["place"] for one in stage.pass_time(10 * PAUSE_S)] == ["busy"]
+    assert stage.places_after(10 * PAUSE_S) == ["busy"]
     if begun == "command":
         talk.client.send(b"OP\r\n")
         assert talk.relay.line() == b"OP"
@@ -199,7 +199,7 @@ def test_ready_in_the_pause(scene, how):
     stage.order(how)
     stage.pass_time(NEARLY_S)
     stage.order("ready")
-    assert [one["place"] for one in stage.pass_time(30)] == ["between"]
+    assert stage.places_after(30) == ["between"]
     talk.message()
     talk.message()
     talk.ask(b"QUIT", b"221 2.0.0 bye")
@@ -238,7 +238,7 @@ def test_what_does_not_end_is_cut(scene, how, place):
         talk.client.send(b"\x16\x03\x01\r\n")
         assert talk.relay.exactly(5) == b"\x16\x03\x01\r\n"
     stage.leave(how)
-    assert [one["place"] for one in stage.pass_time(3599)] == [place]
+    assert stage.places_after(3599) == [place]
     stage.pass_time(2)
     assert talk.ended() == (b"", b"")
     event = stage.balancer.wait("cut", phase="pump", place=place, backend="relay1", pool="relays")
@@ -286,7 +286,7 @@ def test_behind_what_is_queued(scene, how):
     stage = scene(top="drain_timeout = 1h")
     talk, replies = stage.talk_held_back()
     stage.leave(how)
-    assert [one["place"] for one in stage.pass_time(10 * PAUSE_S)] == ["between"]
+    assert stage.places_after(10 * PAUSE_S) == ["between"]
     assert talk.client.exactly(len(replies)) == replies
     stage.settle()
     stage.pass_time(PAUSE_S)

@@ -28,6 +28,20 @@ v4(uint32_t number)
 }
 
 static void
+new_parts(struct denied **parts, size_t count, size_t capacity)
+{
+	for (size_t i = 0; i < count; i++)
+		parts[i] = denied_new(capacity);
+}
+
+static void
+free_parts(struct denied *const *parts, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		denied_free(parts[i]);
+}
+
+static void
 add_text(struct denied *denied, const char *listener, const char *text, uint64_t ms)
 {
 	struct addr addr;
@@ -123,8 +137,7 @@ static const struct {
 START_TEST(told_as_expected)
 {
 	struct denied *parts[PARTS_MAX];
-	for (size_t i = 0; i < PARTS_MAX; i++)
-		parts[i] = denied_new(examples[_i].capacity);
+	new_parts(parts, PARTS_MAX, examples[_i].capacity);
 	for (const struct event *event = examples[_i].events; event->times; event++) {
 		for (unsigned i = 0; i < event->times; i++)
 			add_text(parts[event->part], event->listener, event->source, event->ms + i);
@@ -141,8 +154,7 @@ START_TEST(told_as_expected)
 	}
 	ck_assert_msg(strcmp(said, examples[_i].expected) == 0, "%s:\n%s", examples[_i].name, said);
 	free(rows);
-	for (size_t i = 0; i < PARTS_MAX; i++)
-		denied_free(parts[i]);
+	free_parts(parts, PARTS_MAX);
 }
 END_TEST
 
@@ -224,8 +236,7 @@ check_stream(uint64_t seed)
 	size_t capacity = 1 + random_next(&state) % (NUMBERS + 8);
 	uint64_t skew = 1 + random_next(&state) % 3;
 	struct denied *parts[PARTS_MAX];
-	for (size_t i = 0; i < part_count; i++)
-		parts[i] = denied_new(capacity);
+	new_parts(parts, part_count, capacity);
 	for (uint64_t i = 0; i < EVENTS; i++) {
 		uint32_t number = (uint32_t)(random_next(&state) % NUMBERS);
 		for (uint64_t k = 1; k < skew; k++)
@@ -237,8 +248,7 @@ check_stream(uint64_t seed)
 		totals[part]++;
 	}
 	expect_bounds(parts, part_count, capacity, truth, totals, seed);
-	for (size_t i = 0; i < part_count; i++)
-		denied_free(parts[i]);
+	free_parts(parts, part_count);
 }
 
 START_TEST(within_bounds)
@@ -257,25 +267,34 @@ bytes_in_use(void)
 	return info.uordblks + info.hblkhd;
 }
 
-/* A walk over the whole of IPv4 in steps that meet each address once: among its denials comes one
- * source a little more often than the capacity would allow to hide. */
+/* A walk over the whole of IPv4 in steps that meet each address once; after the first of each
+ * period comes the source. Returns how often it came. */
+static uint64_t
+scan(struct denied *denied, uint32_t scanned, uint32_t period, const struct addr *source)
+{
+	uint64_t times = 0;
+	for (uint32_t i = 0; i < scanned; i++) {
+		struct addr addr = v4(i * 2654435761u);
+		denied_add(denied, "smtp", &addr, i);
+		if (i % period == 0) {
+			denied_add(denied, "smtp", source, i);
+			times++;
+		}
+	}
+	return times;
+}
+
+/* The source comes a little more often than the capacity would allow to hide. */
 START_TEST(a_scan_hides_no_frequent_source)
 {
 	enum {
 		SCANNED = 1000000,
-		PERIOD = DENIED_SOURCES - 48, /* after so many of the scan's */
+		PERIOD = DENIED_SOURCES - 48,
 	};
 	const struct addr frequent = v4(0xcb007107); /* 203.0.113.7 */
 	struct denied *denied = denied_new(DENIED_SOURCES);
-	uint64_t times = 0, bytes = bytes_in_use();
-	for (uint32_t i = 0; i < SCANNED; i++) {
-		struct addr scanned = v4(i * 2654435761u);
-		denied_add(denied, "smtp", &scanned, i);
-		if (i % PERIOD == 0) {
-			denied_add(denied, "smtp", &frequent, i);
-			times++;
-		}
-	}
+	uint64_t bytes = bytes_in_use();
+	uint64_t times = scan(denied, SCANNED, PERIOD, &frequent);
 	ck_assert_uint_eq(bytes_in_use(), bytes);
 	size_t count;
 	bool is_found = false;
@@ -296,23 +315,15 @@ END_TEST
 
 START_TEST(a_heavy_source_comes_first_in_a_scan)
 {
-	enum {
-		SCANNED = 200000,
-	};
 	const struct addr heavy = v4(0xcb007107);
 	struct denied *denied = denied_new(DENIED_SOURCES);
-	for (uint32_t i = 0; i < SCANNED; i++) {
-		struct addr scanned = v4(i * 2654435761u);
-		denied_add(denied, "smtp", &scanned, i);
-		if (i % 100 == 0)
-			denied_add(denied, "smtp", &heavy, i);
-	}
+	uint64_t times = scan(denied, 200000, 100, &heavy);
 	size_t count;
 	struct denied_source *rows = denied_read(&denied, 1, 1, &count);
 	ck_assert_uint_eq(count, 1);
 	ck_assert(addr_equal(&rows[0].address, &heavy));
-	ck_assert_uint_eq(rows[0].at_least, SCANNED / 100);
-	ck_assert_uint_eq(rows[0].count, SCANNED / 100);
+	ck_assert_uint_eq(rows[0].at_least, times);
+	ck_assert_uint_eq(rows[0].count, times);
 	free(rows);
 	denied_free(denied);
 }
