@@ -28,13 +28,28 @@ def eventually(condition):
     return value
 
 
-def listen(host="127.0.0.1", port=0):
+def listen(host="127.0.0.1", port=0, backlog=512):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((host, port))
-    sock.listen(512)
+    sock.listen(backlog)
     return sock
+
+
+def full_relay():
+    """A socket with room for one connection that it has not accepted."""
+    sock = listen(backlog=0)
+    sock.settimeout(DEADLINE)
+    return sock
+
+
+def unless_refused(connect_somehow):
+    """What it returns, or None as long as nobody listens there."""
+    try:
+        return connect_somehow()
+    except ConnectionRefusedError:
+        return None
 
 
 def free_port(host="127.0.0.1"):
@@ -53,20 +68,23 @@ def free_port(host="127.0.0.1"):
         return port
 
 
+def ipv4_sockets():
+    """(local address, remote address, state) of each, as the kernel writes them."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        return [line.split()[1:4] for line in table]
+
+
 def is_listening(address):
     """Whether a socket listens at the IPv4 address, without connecting to it."""
     host, port = address
     key = f"{socket.inet_aton(host)[::-1].hex().upper()}:{port:04X}"
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        rows = [line.split() for line in table]
-    return any(row[1] == key and row[3] == "0A" for row in rows)
+    return any(local == key and state == "0A" for local, _, state in ipv4_sockets())
 
 
 def is_connecting(port):
     """Whether somebody's connection to the port of an IPv4 address is still to stand."""
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        rows = [line.split() for line in table]
-    return any(row[2].endswith(f":{port:04X}") and row[3] == "02" for row in rows)
+    end = f":{port:04X}"
+    return any(remote.endswith(end) and state == "02" for _, remote, state in ipv4_sockets())
 
 
 def parse_proxy(data):

@@ -5,19 +5,10 @@ from types import SimpleNamespace
 import pytest
 from balancer import Setup
 from metrics import Page
-from peers import DEADLINE, Conn, connect, eventually, is_connecting, listen
+from peers import Conn, connect, eventually, full_relay, is_connecting
 from scene import HEADER, Scene
 
 BACKEND = {"pool": "relays", "backend": "relay1"}
-
-
-@pytest.fixture(name="full")
-def full_relay():
-    """A relay with room for one connection that it has not accepted."""
-    with listen() as sock:
-        sock.listen(0)
-        sock.settimeout(DEADLINE)
-        yield sock
 
 
 def accept(full):
@@ -26,6 +17,12 @@ def accept(full):
 
 def page_of(stage):
     return Page(stage.admin.ask("GET", "/metrics").body.decode())
+
+
+@pytest.fixture
+def full():
+    with full_relay() as sock:
+        yield sock
 
 
 def test_its_times(start, clock, tmp_path, full):
@@ -54,7 +51,6 @@ def test_its_times(start, clock, tmp_path, full):
     for name, seconds in (("connect", 2.5), ("greeting", 7.25)):
         assert page(f"smtplb_{name}_seconds_count", **BACKEND) == 1
         assert page(f"smtplb_{name}_seconds_sum", **BACKEND) == seconds
-
 
 
 def test_its_failure(scene):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from balancer import Setup, stopped
 from peers import (
-    DEADLINE, connect, eventually, is_connecting, listen, parse_proxy, reset, smtp,
+    DEADLINE, connect, eventually, full_relay, is_connecting, parse_proxy, reset, smtp,
 )
 
 
@@ -335,9 +335,7 @@ def test_backend_without_port_gets_the_listeners(start, relay):
 
 def test_connect_timeout(start, relay):
     """A backend whose accept queue is full drops the handshake."""
-    full = socket.socket()
-    full.bind(("127.0.0.1", 0))
-    full.listen(0)
+    full = full_relay()
     fillers = []
     for _ in range(3):
         filler = socket.socket()
@@ -373,9 +371,7 @@ def test_client_that_leaves_at_once_causes_no_bare_connection(start, relay):
 
 def test_client_that_leaves_as_the_backend_connects_causes_no_bare_connection(start):
     """The connection stands, and the client is gone, before the balancer knows of either."""
-    with listen() as full:
-        full.listen(0)
-        full.settimeout(DEADLINE)
+    with full_relay() as full:
         address = full.getsockname()
         setup = Setup([SimpleNamespace(host=address[0], port=address[1])])
         balancer = start(setup)

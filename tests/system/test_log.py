@@ -10,7 +10,7 @@ import signal
 
 import pytest
 from balancer import Setup
-from peers import DEADLINE, eventually, smtp
+from peers import DEADLINE, eventually, smtp, unless_refused
 
 PIPE_BYTES = 4096
 F_SETPIPE_SZ = 1031
@@ -283,14 +283,6 @@ def test_stop_with_a_blocked_log(start, relay):
     balancer.reading.set()
 
 
-def served(setup):
-    """What a client is greeted with, None as long as nothing listens."""
-    try:
-        return setup.greeting()
-    except ConnectionRefusedError:
-        return None
-
-
 def test_log_whose_reader_has_gone(start, relay, tmp_path):
     """A pipe without a reader: no SIGPIPE, and sessions flow."""
     setup = Setup([relay(smtp(b"one"))])
@@ -298,7 +290,7 @@ def test_log_whose_reader_has_gone(start, relay, tmp_path):
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     balancer = start(setup, prefix=["sh", "-c", f'exec "$@" 2>{fifo}', "sh"], ready=False)
-    assert eventually(lambda: served(setup)) == b"220 one ESMTP"
+    assert eventually(lambda: unless_refused(setup.greeting)) == b"220 one ESMTP"
     lines = b""
     while b" event=ready " not in lines:
         assert select.select([reader], [], [], DEADLINE)[0]
@@ -315,7 +307,7 @@ def test_without_a_log(start, relay, where):
     be written."""
     setup = Setup([relay(smtp(b"one"))])
     balancer = start(setup, prefix=["sh", "-c", f'exec "$@" {where}', "sh"], ready=False)
-    assert eventually(lambda: served(setup)) == b"220 one ESMTP"
+    assert eventually(lambda: unless_refused(setup.greeting)) == b"220 one ESMTP"
     assert os.readlink(f"/proc/{balancer.pid}/fd/2") in ("/dev/null", "/dev/full")
     balancer.signal(signal.SIGHUP)
     for _ in range(20):

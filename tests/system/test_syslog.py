@@ -12,7 +12,7 @@ import pytest
 from admin import Admin
 from balancer import Setup, parse_line, run
 from metrics import scrape
-from peers import DEADLINE, eventually, listen, smtp
+from peers import DEADLINE, eventually, listen, smtp, unless_refused
 
 FORM = re.compile(r"<(\d+)>([A-Z][a-z]{2} [ 123]\d \d\d:\d\d:\d\d) smtplb\[(\d+)\]: ([ -~]+)")
 MAIL = 2 << 3
@@ -164,15 +164,11 @@ def test_who_came_before_it_was_ready(start, relay, daemon):
     daemon.start()
     setup = Setup([relay(smtp(b"one"))], top=syslog(), workers=64, allow="127.0.0.9")
     balancer = start(setup, prefix=daemon.prefix, ready=False)
-
-    def connected():
-        try:
-            return setup.connect()
-        except ConnectionRefusedError:
-            return None
-
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(eventually(connected)) for _ in range(16)]
+        clients = [
+            stack.enter_context(eventually(lambda: unless_refused(setup.connect)))
+            for _ in range(16)
+        ]
         for client in clients:
             assert client.line().startswith(b"421 ")
     daemon.wait("ready")
@@ -254,10 +250,7 @@ def test_daemon_that_comes_goes_and_comes_again(start, relay, daemon, tmp_path):
     balancer = start(setup, prefix=daemon.prefix, ready=False)
 
     def served():
-        try:
-            return setup.greeting()
-        except ConnectionRefusedError:
-            return None
+        return unless_refused(setup.greeting)
 
     def dropped():
         return scrape(admin)("smtplb_log_dropped_total")
