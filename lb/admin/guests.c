@@ -100,6 +100,7 @@ guests_notice(void *context, struct MHD_Connection *connection, void **state,
 	struct guest *guest = *state;
 	switch (code) {
 	case MHD_CONNECTION_NOTIFY_STARTED:
+		guests->come++;
 		*state = welcome(guests, connection);
 		break;
 	case MHD_CONNECTION_NOTIFY_CLOSED:

@@ -11,6 +11,7 @@
 #include <ev.h>
 #include <microhttpd.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 enum guest_does {
@@ -25,6 +26,7 @@ struct guests {
 	struct ev_loop *loop;
 	ev_timer timer;
 	TAILQ_HEAD(guest_list, guest) list; /* who has been there for longest first */
+	uint64_t come;                      /* how many there have been in all */
 };
 
 void guests_init(struct guests *guests, struct ev_loop *loop);

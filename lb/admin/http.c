@@ -10,6 +10,7 @@
 #include <microhttpd.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ enum {
 	CONNECTION_MEMORY = 16 * 1024, /* bytes: a longer head is refused with 414 or 431 */
 	BODY_MAX = 64 * 1024,          /* bytes; what is more is refused: no request needs any */
 	IDLE_TIMEOUT_S = 10,
+	RUNS_IN_A_ROW = 16, /* then the loop's others have their turn */
 	STATUS_TOO_LARGE = 413,
 	STATUS_UNAVAILABLE = 503,
 };
@@ -208,16 +210,25 @@ count_connections(const struct http *http)
 		->num_connections;
 }
 
-/* Once more where connections have ended: only then are those accepted who waited for room. */
+static bool
+is_due(const struct http *http)
+{
+	MHD_UNSIGNED_LONG_LONG after_ms;
+	return MHD_get_timeout(http->daemon, &after_ms) == MHD_YES && after_ms == 0;
+}
+
+/* Once more where libmicrohttpd has not done all that it could, and where connections have ended:
+ * only then are those accepted who waited for room. */
 static void
 run(struct http *http)
 {
-	unsigned before;
-	do {
-		before = count_connections(http);
+	for (unsigned i = 0; i < RUNS_IN_A_ROW; i++) {
+		unsigned before = count_connections(http);
 		MHD_run(http->daemon);
 		guests_cut_ended(&http->guests);
-	} while (count_connections(http) < before);
+		if (count_connections(http) >= before && !is_due(http))
+			return;
+	}
 }
 
 static void
@@ -228,13 +239,18 @@ wait_at_most(struct http *http, double after_s)
 	ev_timer_start(http->loop, &http->timer);
 }
 
-/* Whether somebody waits to be let in although there is room: no descriptor for him, no memory.
- * While there are connections libmicrohttpd itself looks away until one of them has ended. */
+/* Whether somebody waits to be let in although there is room: no descriptor for him, no memory. Not
+ * who has come since the last look. While there are connections libmicrohttpd itself looks away
+ * until one of them has ended. */
 static bool
-can_not_accept(const struct http *http)
+can_not_accept(struct http *http)
 {
 	struct pollfd epoll = {.fd = http->ready.fd, .events = POLLIN};
-	return count_connections(http) == 0 && poll(&epoll, 1, 0) > 0;
+	uint64_t come = http->guests.come;
+	if (count_connections(http) > 0 || poll(&epoll, 1, 0) <= 0)
+		return false;
+	run(http);
+	return http->guests.come == come;
 }
 
 static void

@@ -601,6 +601,18 @@ def shout(address, request):
             pass
 
 
+def test_one_after_another_is_answered_at_once(scene):
+    """Nobody waits for a timer: time stands still."""
+    stage = scene()
+    for _ in range(1000):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(DEADLINE)
+            sock.connect(str(stage.admin.path))
+            sock.sendall(b"GET /v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            with sock.makefile("rb") as answer:
+                assert answer.read().startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize("bytes_", [b"", b"\0" * 100, b"\r\n\r\n", b"HELO there\r\n" * 10])
 def test_what_is_no_http(start, relay, admin, bytes_):
     start(Setup(relays_of(relay), admin=admin.text()))
