@@ -75,11 +75,16 @@ record(void *context, const struct message *message)
 	char line[ENDPOINT_TEXT_MAX + DIALOG_ID_MAX + 32];
 	int len;
 
-	if (client->sink->record_fd < 0)
+	if (client->sink->record_fd < 0) {
+		client->sink->kept++;
 		return true;
+	}
 	len = snprintf(line, sizeof(line), "%s %s %llu\n", endpoint_format(&client->source, source),
 		message->id, (unsigned long long)message->size);
-	return write(client->sink->record_fd, line, (size_t)len) == len;
+	if (write(client->sink->record_fd, line, (size_t)len) != len)
+		return false;
+	client->sink->kept++;
+	return true;
 }
 
 static void
@@ -207,6 +212,21 @@ advance(struct client *client)
 		watch(client);
 }
 
+/* As recv, of which the caller sees nothing: what the message is known to have still. */
+static ssize_t
+discard(struct client *client)
+{
+	size_t len =
+		client->sink->discard && client->phase == PHASE_DIALOG && client->input_len == 0
+			? dialog_droppable(&client->dialog)
+			: 0;
+	ssize_t got = len > 0 ? recv(client->fd, NULL, len, MSG_TRUNC) : 0;
+
+	if (got > 0)
+		dialog_drop(&client->dialog, (size_t)got);
+	return got;
+}
+
 static void
 on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
@@ -215,6 +235,8 @@ on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 
 	(void)loop;
 	(void)events;
+	if (discard(client) > 0)
+		return;
 	got = recv(
 		client->fd, client->input + client->input_len, INPUT_SIZE - client->input_len, 0);
 	if (got < 0) {

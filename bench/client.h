@@ -11,6 +11,7 @@
 
 #include <ev.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct client;
 
@@ -21,6 +22,8 @@ struct sink {
 	enum header_kind header;
 	int record_fd; /* -1 = no record */
 	bool silent;   /* withholds greetings; who was greeted is served */
+	bool discard;  /* most of a message is dropped by the kernel, unread */
+	uint64_t kept; /* messages */
 	struct client *clients;
 };
 

@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -83,6 +84,9 @@ do_mail(struct dialog *dialog, const char *args, struct replies *replies)
 	} else if (!begins_with(args, "FROM:") || args[5] == '\0') {
 		say(replies, "501 5.5.4 MAIL FROM:<address>\r\n");
 	} else {
+		const char *size = strcasestr(args, " SIZE=");
+
+		dialog->announced = size != NULL ? strtoull(size + 6, NULL, 10) : 0;
 		dialog->step = STEP_MAIL;
 		say(replies, "250 2.1.0 ok\r\n");
 	}
@@ -345,4 +349,21 @@ dialog_feed(struct dialog *dialog, const uint8_t *input, size_t len, struct repl
 		used += step;
 	}
 	return used;
+}
+
+size_t
+dialog_droppable(const struct dialog *dialog)
+{
+	uint64_t seen = dialog->message.size + DIALOG_TAIL;
+
+	if (dialog->state != DIALOG_DATA || dialog->in_header || dialog->announced <= seen)
+		return 0;
+	return dialog->announced - seen;
+}
+
+void
+dialog_drop(struct dialog *dialog, size_t len)
+{
+	dialog->message.size += len;
+	dialog->matched = 0;
 }

@@ -13,6 +13,7 @@ enum {
 	DIALOG_LINE_MAX = 1024, /* a command line with its end; a longer one is refused */
 	DIALOG_ID_MAX = 128,
 	REPLIES_SIZE = 4096,
+	DIALOG_TAIL = 4096, /* of a message's body, never dropped */
 };
 
 enum dialog_state {
@@ -51,7 +52,8 @@ struct dialog {
 	/* The message that is coming in. */
 	unsigned matched; /* how many bytes of CRLF.CRLF the last ones are */
 	bool in_header;
-	bool demo_id; /* id came from X-Demo-Id */
+	bool demo_id;       /* id came from X-Demo-Id */
+	uint64_t announced; /* MAIL's SIZE; 0 = none */
 	struct message message;
 	size_t line_len;
 	char line[DIALOG_LINE_MAX]; /* a header line, cut */
@@ -67,5 +69,10 @@ void dialog_greet(const struct dialog *dialog, struct replies *replies);
  * empty replies and at least DIALOG_LINE_MAX bytes it takes some. */
 size_t dialog_feed(
 	struct dialog *dialog, const uint8_t *input, size_t len, struct replies *replies);
+
+/* How many of the bytes that come next are surely inside of a message's body, by what MAIL has
+ * announced as its SIZE, so that nobody needs to look at them; and that they were dropped. */
+size_t dialog_droppable(const struct dialog *dialog);
+void dialog_drop(struct dialog *dialog, size_t len);
 
 #endif

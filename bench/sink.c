@@ -5,11 +5,11 @@
  * One thread, one libev loop; this file opens the listening sockets and owns them.
  *
  *	sink --smtp ADDR:PORT [--http ADDR:PORT] [--proxy off|v1|v2|any] [--record FILE]
- *		[--name NAME]
+ *		[--name NAME] [--discard]
  *
  * Port 0 takes a free one. When it listens it says so on stdout: "ready smtp=ADDR:PORT http=...".
  * SIGUSR1 silences it (connections are accepted but not greeted, probes stay green), SIGUSR2 makes
- * it talk again, TERM and INT end it.
+ * it talk again, HUP has it say how many messages it has kept ("kept N"), TERM and INT end it.
  */
 #include "bench/client.h"
 
@@ -149,6 +149,17 @@ on_talk(struct ev_loop *loop, ev_signal *watcher, int events)
 }
 
 static void
+on_count(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	const struct sink *sink = watcher->data;
+
+	(void)loop;
+	(void)events;
+	printf("kept %llu\n", (unsigned long long)sink->kept);
+	fflush(stdout);
+}
+
+static void
 on_stop(struct ev_loop *loop, ev_signal *watcher, int events)
 {
 	(void)watcher;
@@ -187,7 +198,7 @@ static __attribute__((noreturn)) void
 usage(void)
 {
 	fputs("usage: sink --smtp ADDR:PORT [--http ADDR:PORT] [--proxy off|v1|v2|any]\n"
-	      "            [--record FILE] [--name NAME]\n",
+	      "            [--record FILE] [--name NAME] [--discard]\n",
 		stderr);
 	exit(2);
 }
@@ -230,6 +241,7 @@ options(int argc, char **argv, struct sink *sink, struct listener *smtp, struct 
 		{"proxy", required_argument, NULL, 'p'},
 		{"record", required_argument, NULL, 'r'},
 		{"name", required_argument, NULL, 'n'},
+		{"discard", no_argument, NULL, 'd'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
@@ -245,6 +257,8 @@ options(int argc, char **argv, struct sink *sink, struct listener *smtp, struct 
 			sink->record_fd = record_open(optarg);
 		else if (option == 'n')
 			sink->name = optarg;
+		else if (option == 'd')
+			sink->discard = true;
 		else
 			usage();
 	}
@@ -288,6 +302,7 @@ main(int argc, char **argv)
 	} signals[] = {
 		{SIGUSR1, on_silence},
 		{SIGUSR2, on_talk},
+		{SIGHUP, on_count},
 		{SIGTERM, on_stop},
 		{SIGINT, on_stop},
 	};

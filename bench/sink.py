@@ -12,12 +12,14 @@ class Sink(child.Child):
     (host, port)."""
 
     def __init__(self, host="127.0.0.1", port=0, http_port=0, proxy="off", record=None,
-                 name="sink.test", prefix=()):
+                 name="sink.test", discard=False, prefix=(), **popen):
         argv = [*prefix, child.build_folder() / "sink", "--smtp", f"{host}:{port}",
                 "--http", f"{host}:{http_port}", "--proxy", proxy, "--name", name]
         if record:
             argv += ["--record", record]
-        super().__init__(argv, stdout=subprocess.PIPE, text=True)
+        if discard:
+            argv.append("--discard")
+        super().__init__(argv, stdout=subprocess.PIPE, text=True, **popen)
         ready = self.process.stdout.readline().split()
         if ready[:1] != ["ready"]:
             raise OSError(f"{name} did not start: exit status {self.stop()}")
@@ -37,6 +39,11 @@ class Sink(child.Child):
             return connection.getresponse().status
         finally:
             connection.close()
+
+    def kept(self):
+        """How many messages it has taken so far."""
+        self.signal(signal.SIGHUP)
+        return int(self.process.stdout.readline().split()[1])
 
     def silence(self):
         self._take(signal.SIGUSR1)

@@ -295,3 +295,29 @@ def test_term_ends_it_with_success(sink):
     with connect(sink) as sock:
         assert read_line(sock).startswith(b"220 ")
         assert sink.stop() == 0
+
+
+def test_it_says_how_many_messages_it_has_kept(sink):
+    assert sink.kept() == 0
+    talk(sink, [b"HELO me\r\n" + (TRANSACTION + b"\r\n.\r\n") * 3 + b"QUIT\r\n"])
+    assert sink.kept() == 3
+
+
+@pytest.mark.parametrize("surplus", [0, 1, 5000, -5000])
+def test_a_message_is_dropped_unread_but_for_its_end(tmp_path, surplus):
+    """Where MAIL says its size; with one that is a little wrong the final dot is still found, or the
+    sink waits for more."""
+    body = b"Message-Id: <big>\r\n\r\n" + b"x" * 1_000_000 + b"\r\n"
+    head = b"HELO me\r\n" + TRANSACTION.replace(
+        b"<a@a.test>", b"<a@a.test> SIZE=%d" % (len(body) + surplus))
+    with Sink(record=tmp_path / "record", discard=True) as sink:
+        with connect(sink) as sock:
+            sock.sendall(head)
+            for _ in range(5):
+                read_line(sock)
+            sock.sendall(body + b".\r\n")
+            if surplus == 5000:
+                sock.sendall(b"x" * 1000 + b"\r\n.\r\n")
+            assert read_line(sock).startswith(b"250")
+            sock.sendall(b"QUIT\r\n")
+            assert read_line(sock).startswith(b"221")
