@@ -66,8 +66,8 @@ FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@; )# V=1 shows the commands themselves
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all deps deps-build deps-test deps-tools demo run test unit system lab kernel lint format \
-	fuzz asan tsan coverage mutation bench install clean help
+.PHONY: all deps deps-build deps-test deps-tools deps-bench demo run test unit system lab kernel lint format \
+	fuzz asan tsan coverage mutation bench bench-quick install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
 MAKEFLAGS += --no-print-directory
@@ -106,13 +106,15 @@ $(B)/obj/%.o: %.c Makefile
 DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev libmicrohttpd-dev libjansson-dev \
 	python3
 DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist python3-jsonschema mmdb-bin iproute2 util-linux apt dpkg bash zsh
+DEPS_BENCH = strace iproute2 util-linux apt dpkg
 DEPS_TOOLS = clang clang-format clang-tidy cppcheck libclang-rt-14-dev llvm
 
-deps: deps-build deps-test deps-tools ## install the Debian packages that everything below needs
+deps: deps-build deps-test deps-tools deps-bench ## install the Debian packages that everything below needs
 
-deps-build deps-test deps-tools:
+deps-build deps-test deps-tools deps-bench:
 	@tests/deps $(DEPS_BUILD) \
-		$(if $(filter-out deps-build,$@),$(DEPS_TEST)) \
+		$(if $(filter deps-test deps-tools,$@),$(DEPS_TEST)) \
+		$(if $(filter deps-bench,$@),$(DEPS_BENCH)) \
 		$(if $(filter deps-tools,$@),$(DEPS_TOOLS))
 
 demo: all ## send mail through two relays, kill one on the way, show that none was lost
@@ -122,13 +124,13 @@ run: all ## the demo's set-up, left running to play with
 	@bench/demo --stay
 
 test: deps-test ## every test: unit, system and (as root) the lab
-	@$(MAKE) -j$$(nproc) $(B)/smtplb $(B)/sink $(UNITS) $(REPLAYS)
+	@$(MAKE) -j$$(nproc) $(B)/smtplb $(B)/sink $(B)/load $(UNITS) $(REPLAYS)
 	@$(MAKE) unit system lab
 
 unit: $(UNITS) $(REPLAYS) ## unit tests, and the fuzz corpora replayed
 	@tests/unit/run $(UNITS) -- $(REPLAYS)
 
-system: $(B)/smtplb $(B)/sink ## the balancer against scripted peers on loopback
+system: $(B)/smtplb $(B)/sink $(B)/load ## the balancer against scripted peers on loopback
 	SMTPLB_BUILD=$(B) /usr/bin/python3 -m pytest -q -n 4 tests/system
 
 lab: deps-test ## real mail servers in network namespaces (root)
@@ -149,7 +151,7 @@ tsan: deps-tools ## the threaded unit tests and the system tests under ThreadSan
 tsan-run: unit system
 
 clang-build: deps-tools
-	@$(MAKE) -j$$(nproc) $(B)/smtplb $(B)/sink $(UNITS) $(REPLAYS)
+	@$(MAKE) -j$$(nproc) $(B)/smtplb $(B)/sink $(B)/load $(UNITS) $(REPLAYS)
 
 # Every program writes what it took at its end; %8m: side by side, merged, as whichever user.
 coverage: deps-tools ## branch coverage of unit and system tests: the report, build/coverage/html
@@ -185,13 +187,17 @@ lint: deps-tools ## clang-format, clang-tidy, cppcheck, include direction
 format: ## let clang-format rewrite the C sources
 	clang-format -i $(SOURCES) $(HEADERS)
 
-bench: all ## beside HAProxy and nginx: CPU a session, the cost of slow ones; of reading along, of scrapes; large acls
-	@$(MAKE) $(B)/acl_bench $(B)/tracker_bench
+bench: all deps-bench ## beside HAProxy, nginx, pen and NAT; slow sessions, reading along, scrapes, large acls
+	@$(MAKE) $(B)/load $(B)/acl_bench $(B)/tracker_bench
 	@bench/run
 	@bench/tracker
 	@bench/slow
 	@bench/scrape
 	@bench/acl
+
+bench-quick: all deps-bench ## the first of these with fewer rounds and sessions: 3 minutes
+	@$(MAKE) $(B)/load
+	@bench/run --quick
 
 install: $(B)/smtplb ## into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 755 $(B)/smtplb $(DESTDIR)$(PREFIX)/sbin/smtplb
@@ -208,4 +214,4 @@ clean: ## remove what was built
 	rm -rf build
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile

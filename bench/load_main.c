@@ -7,7 +7,8 @@
  *
  * --sessions 0 goes on until stdin ends. --messages 0 awaits the greeting and says QUIT. --rate
  * begins so many sessions a second instead of each when another has ended. --stay leaves them all
- * open, says "ready" once the last one is done with its messages, and closes them when stdin ends.
+ * open behind their messages, where they no longer count for --parallel, says "ready" once the last
+ * one is there, and closes them when stdin ends.
  *
  * At the end it writes a line of JSON. A session that fails is counted and not repeated.
  */
@@ -16,6 +17,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,10 +38,12 @@ struct plan {
 	struct load load;
 	uint64_t sessions; /* 0 = until stdin ends */
 	size_t parallel;
+	size_t busy;
 	uint64_t rate; /* sessions a second; 0 = as fast as they end */
 	uint64_t opened;
 	uint64_t began_ns;
 	bool stdin_ended;
+	size_t slot_count;
 	struct session *slots;
 	size_t *free; /* slots without a session */
 	size_t free_count;
@@ -150,12 +154,13 @@ prepare(struct plan *plan)
 	}
 	prctl(PR_SET_TIMERSLACK, 1); /* a rate is kept to the microsecond */
 	plan->load.epoll = epoll_create1(EPOLL_CLOEXEC);
-	plan->slots = calloc(plan->parallel, sizeof(*plan->slots));
-	plan->free = calloc(plan->parallel, sizeof(*plan->free));
+	plan->slot_count = plan->load.stay ? plan->sessions : plan->parallel;
+	plan->slots = calloc(plan->slot_count, sizeof(*plan->slots));
+	plan->free = calloc(plan->slot_count, sizeof(*plan->free));
 	if (plan->load.epoll < 0 || plan->slots == NULL || plan->free == NULL)
 		die("can't start");
-	for (size_t i = 0; i < plan->parallel; i++)
-		plan->free[plan->free_count++] = plan->parallel - 1 - i;
+	for (size_t i = 0; i < plan->slot_count; i++)
+		plan->free[plan->free_count++] = plan->slot_count - 1 - i;
 }
 
 /* stdin is watched where its end means something. */
@@ -192,11 +197,18 @@ due_ns(const struct plan *plan)
 	return plan->began_ns + plan->opened * 1000000000u / plan->rate;
 }
 
-/* Begins what is due in the free places. */
+/* Whether another session may begin, once it is due. */
+static bool
+has_room(const struct plan *plan)
+{
+	return plan->busy < plan->parallel && plan->free_count > 0 && !is_all_opened(plan);
+}
+
+/* Begins what is due. */
 static void
 open_due(struct plan *plan)
 {
-	while (plan->free_count > 0 && !is_all_opened(plan)) {
+	while (has_room(plan)) {
 		uint64_t now = now_ns(), began = plan->rate > 0 ? due_ns(plan) : now;
 		struct session *session = &plan->slots[plan->free[plan->free_count - 1]];
 
@@ -204,21 +216,28 @@ open_due(struct plan *plan)
 			return;
 		plan->opened++;
 		session_open(session, &plan->load, began);
-		if (session->step != STEP_FREE)
+		if (session->step != STEP_FREE) {
 			plan->free_count--;
+			plan->busy++;
+		}
 	}
 }
 
 static void
 take_event(struct plan *plan, struct session *session)
 {
+	bool was_busy;
+
 	if (session == NULL) {
 		read_stdin(plan);
 		return;
 	}
+	was_busy = session->step != STEP_STAYS;
 	session_advance(session);
 	if (session->step == STEP_FREE)
 		plan->free[plan->free_count++] = (size_t)(session - plan->slots);
+	if (was_busy && (session->step == STEP_FREE || session->step == STEP_STAYS))
+		plan->busy--;
 }
 
 static void
@@ -228,7 +247,7 @@ wait_and_take(struct plan *plan)
 	struct timespec timeout = {.tv_sec = PATIENCE_S};
 	int count;
 
-	if (plan->rate > 0 && plan->free_count > 0 && !is_all_opened(plan)) {
+	if (plan->rate > 0 && has_room(plan)) {
 		uint64_t due = due_ns(plan), now = now_ns(), left = due > now ? due - now : 0;
 
 		timeout.tv_sec = (time_t)(left / 1000000000u);
@@ -243,16 +262,6 @@ wait_and_take(struct plan *plan)
 		take_event(plan, events[i].data.ptr);
 }
 
-static bool
-do_all_stay(const struct plan *plan)
-{
-	for (size_t i = 0; i < plan->parallel; i++) {
-		if (plan->slots[i].step != STEP_FREE && plan->slots[i].step != STEP_STAYS)
-			return false;
-	}
-	return true;
-}
-
 /* Holds what stays until stdin ends; who leaves before has failed. */
 static void
 stay(struct plan *plan)
@@ -265,7 +274,7 @@ stay(struct plan *plan)
 		if (epoll_wait(plan->load.epoll, &event, 1, -1) == 1)
 			take_event(plan, event.data.ptr);
 	}
-	for (size_t i = 0; i < plan->parallel; i++) {
+	for (size_t i = 0; i < plan->slot_count; i++) {
 		if (plan->slots[i].step == STEP_STAYS)
 			session_close(&plan->slots[i]);
 	}
@@ -282,9 +291,12 @@ by_size(const void *left, const void *right)
 static double
 greeting_us(const struct load *load, unsigned percent)
 {
+	size_t at;
+
 	if (load->greeting_count == 0)
 		return 0;
-	return (double)load->greetings[(load->greeting_count - 1) * percent / 100] / 1e3;
+	at = (load->greeting_count - 1) * percent / 100;
+	return (double)load->greetings[at] / 1e3;
 }
 
 static void
@@ -296,15 +308,14 @@ report(struct plan *plan, uint64_t ended_ns)
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
 	if (load->greeting_count > 0)
 		qsort(load->greetings, load->greeting_count, sizeof(*load->greetings), by_size);
-	printf("{\"sessions\": %llu, \"failed\": %llu, \"why\": \"%s\", \"messages\": %llu, "
-	       "\"bytes\": %llu, \"seconds\": %.6f, \"cpu_ns\": %llu, \"greeting_p50_us\": %.2f, "
+	printf("{\"sessions\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"why\": \"%s\", "
+	       "\"messages\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"seconds\": %.6f, "
+	       "\"cpu_ns\": %" PRIu64 ", \"greeting_p50_us\": %.2f, "
 	       "\"greeting_p99_us\": %.2f}\n",
-		(unsigned long long)plan->opened, (unsigned long long)load->failed, load->why,
-		(unsigned long long)load->accepted,
-		(unsigned long long)(load->accepted * load->size),
+		plan->opened, load->failed, load->why, load->accepted, load->accepted * load->size,
 		(double)(ended_ns - plan->began_ns) / 1e9,
-		(unsigned long long)cpu.tv_sec * 1000000000u + (unsigned long long)cpu.tv_nsec,
-		greeting_us(load, 50), greeting_us(load, 99));
+		(uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec, greeting_us(load, 50),
+		greeting_us(load, 99));
 }
 
 int
@@ -322,7 +333,7 @@ main(int argc, char **argv)
 	watch_stdin(&plan);
 	plan.began_ns = now_ns();
 	open_due(&plan);
-	while (!is_all_opened(&plan) || (plan.free_count < plan.parallel && !do_all_stay(&plan))) {
+	while (!is_all_opened(&plan) || plan.busy > 0) {
 		wait_and_take(&plan);
 		open_due(&plan);
 	}

@@ -1,0 +1,41 @@
+"""What a reload takes from the sessions that run beside it: the time to the greeting, before it and
+while it goes on."""
+
+import random
+import subprocess
+import time
+
+from bench import child, cost
+
+RATE = 500  # sessions a second
+
+
+def write_prefixes(path, count):
+    """A list for `file:`, each line a prefix of its own outside of 127.0.0.0/8."""
+    numbers = random.Random(count).sample(range(128 << 16, 224 << 16), count)
+    with open(path, "w", encoding="ascii") as file:
+        for number in numbers:
+            file.write(f"{number >> 16}.{number >> 8 & 255}.{number & 255}.0/24\n")
+    return path
+
+
+def measure(field, contender, size):
+    """size: the seconds of either, with one reload after the other. As people run it: pinned to no
+    CPU."""
+    options = {"sessions": 0, "parallel": 100, "rate": RATE}
+    with cost.Load(contender, **options) as load:
+        time.sleep(size)
+        before = load.result()
+    binary = child.build_folder() / "smtplb"
+    with cost.Load(contender, **options) as load:
+        began, reloads = time.monotonic(), 0
+        while time.monotonic() - began < size:
+            subprocess.run(
+                [binary, "reload", "-c", field.folder_of(contender.name) / "smtplb.conf"],
+                check=True, stdout=subprocess.DEVNULL)
+            reloads += 1
+        seconds = time.monotonic() - began
+        during = load.result()
+    return {"before_us": before["greeting_p99_us"], "during_us": during["greeting_p99_us"],
+            "during_to_before": during["greeting_p99_us"] / before["greeting_p99_us"],
+            "reload_s": seconds / reloads, "sessions": during["sessions"]}
