@@ -187,9 +187,10 @@ lint: deps-tools ## clang-format, clang-tidy, cppcheck, include direction
 format: ## let clang-format rewrite the C sources
 	clang-format -i $(SOURCES) $(HEADERS)
 
-bench: all deps-bench ## beside HAProxy, nginx, pen and NAT; slow sessions, reading along, scrapes, large acls
+bench: all deps-bench ## beside HAProxy, nginx, pen and NAT; how cost grows; slow sessions, reading along, scrapes, large acls
 	@$(MAKE) $(B)/load $(B)/acl_bench $(B)/tracker_bench
 	@bench/run
+	@bench/growth
 	@bench/tracker
 	@bench/slow
 	@bench/scrape
