@@ -91,6 +91,6 @@ class Field:
         """Has the balancer's CPU shared with somebody who only wants to run, so that the load is
         faster than any balancer."""
         with contextlib.ExitStack() as stack:
-            if is_wanted and self.placement.balancer:
+            if is_wanted:
                 stack.enter_context(Child([*self.placement.balancer, *SPIN]))
             yield

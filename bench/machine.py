@@ -7,6 +7,8 @@ import platform
 import resource
 import subprocess
 
+LOAD_PROCESSES = 3  # the load generator and two sinks
+
 
 def cpu_ns(pid):
     """What the process, its threads and its children have run so far."""
@@ -51,6 +53,7 @@ class Placement:
 
     balancer: tuple
     load: tuple
+    is_load_crowded: bool = False  # its processes do not have a CPU each
 
     @staticmethod
     def on(cpus, wanted=1):
@@ -58,7 +61,8 @@ class Placement:
         nobody is pinned."""
         if wanted >= len(cpus):
             return Placement((), ())
-        return Placement(pin(cpus[:wanted]), pin(cpus[wanted:]))
+        return Placement(pin(cpus[:wanted]), pin(cpus[wanted:]),
+                         len(cpus) - wanted < LOAD_PROCESSES)
 
 
 def pin(cpus):

@@ -120,16 +120,18 @@ def test_own_memory():
     assert machine.sum_private("Rss: 90 kB\nPrivate_Clean: 1 kB\nPrivate_Dirty: 2 kB\n") == 3072
 
 
-@pytest.mark.parametrize("cpus, wanted, balancer, load", [
-    ([0, 1], 1, "0", "1"),
-    ([2, 3, 5, 7], 2, "2,3", "5,7"),
-    ([0, 1], 2, None, None),
-    ([4], 1, None, None),
+@pytest.mark.parametrize("cpus, wanted, balancer, load, is_crowded", [
+    ([0, 1], 1, "0", "1", True),
+    ([2, 3, 5, 7], 2, "2,3", "5,7", True),
+    ([2, 3, 5, 7], 1, "2", "3,5,7", False),
+    ([0, 1], 2, None, None, False),
+    ([4], 1, None, None, False),
 ])
-def test_placement(cpus, wanted, balancer, load):
+def test_placement(cpus, wanted, balancer, load, is_crowded):
     placement = machine.Placement.on(cpus, wanted)
     for prefix, wish in ((placement.balancer, balancer), (placement.load, load)):
         assert prefix == (("taskset", "-c", wish) if wish else ())
+    assert placement.is_load_crowded == is_crowded
 
 
 def test_the_busiest_thread_tells():
