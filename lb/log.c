@@ -7,9 +7,7 @@
 #include "lb/log_queue.h"
 #include "lb/wall.h"
 
-#include <inttypes.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -218,8 +216,11 @@ log_number(struct log_line *line, const char *key, uint64_t value)
 	if (!line->wanted || line->cut)
 		return;
 	char text[sizeof("18446744073709551615")];
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	put_plain_pair(line, key, value == LOG_NONE ? line->spelling->none : text);
+	char *digit = text + sizeof(text) - 1;
+	*digit = '\0';
+	for (uint64_t rest = value; rest > 0 || !*digit; rest /= 10)
+		*--digit = (char)('0' + rest % 10);
+	put_plain_pair(line, key, value == LOG_NONE ? line->spelling->none : digit);
 }
 
 void

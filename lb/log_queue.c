@@ -16,9 +16,11 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
+	GATHER_MS = 10, /* that a line may wait for others, to be written with them */
 	STOP_MS = 1000, /* for what is queued at the end, or for a line that its caller writes */
 	ABANDON_S = 2,  /* after this the writer is stuck in the kernel */
 };
@@ -148,15 +150,29 @@ report_is_due(void)
 	       (!queue.overflowing || queue.relieved);
 }
 
+/* Whoever logs would otherwise wake the writer for every line, and wait for it as well. What comes
+ * in this time is a fraction of the queue. */
+static void
+gather(void)
+{
+	struct timespec time = {.tv_nsec = GATHER_MS * 1000000L};
+	unlock();
+	nanosleep(&time, NULL);
+	lock();
+}
+
 /* Waits until there is something to write. False when the writer has to end. */
 static bool
 await_work(void)
 {
+	bool slept = false;
 	while (queue.ring.used == 0 && !report_is_due() && queue.stop_by_ms == 0) {
-		queue.sleeping = true;
+		slept = queue.sleeping = true;
 		pthread_cond_wait(&queue.filled, &queue.mutex);
 	}
 	queue.sleeping = false;
+	if (slept)
+		gather();
 	return !time_is_up() && (queue.ring.used > 0 || report_is_due());
 }
 

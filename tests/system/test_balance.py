@@ -389,7 +389,7 @@ def test_fail_open_tries_all(down):
     event = balancer.wait("fail_open", state="on")
     assert (event["pool"], event["level"]) == ("relays", "warning")
     assert Counter(name_of(setup) for _ in range(10)).keys() == {"relay1", "relay3"}
-    assert balancer.find("attempt", backend="relay2", cause="closed")
+    assert balancer.wait("attempt", backend="relay2", cause="closed")
     # A greeting is no probe: they are down still.
     assert not balancer.find("health", to="up")
     setup.relays[0].probe.status = 200

@@ -129,11 +129,11 @@ def test_no_descriptor_to_accept_with(start, relay):
     with setup.connect() as client:  # it gets its reply even if it has talked
         client.send(b"EHLO early\r\n")
         assert FULL.fullmatch(client.line())
-    assert len(balancer.find("accept")) == 1
     event = balancer.wait("accept")
     assert (event["level"], event["listener"]) == ("error", "smtp")
     assert event["detail"] == "Too many open files"
     assert balancer.wait("session", 41, result="limited")["end"] == "balancer"
+    assert len(balancer.find("accept")) == 1
     inside.send(b"NOOP\r\n")
     assert inside.line() == b"250 one"
     set_descriptor_limit(balancer, 1024)
