@@ -30,13 +30,23 @@ on_reply(void *context, enum verb verb, const struct reply_status *status)
 	session_counts_reply(session, verb, status);
 }
 
-/* Closes once both sides have ended and have got everything. */
-static void
+/* Both sides have ended; or one has after the client's QUIT, when nothing can follow. */
+static bool
+is_over(const struct session *session)
+{
+	bool client = session->client.ended, backend = session->backend.ended;
+	return (client && backend) || ((client || backend) && tracker_is_over(&session->tracker));
+}
+
+/* Closes once it is over and both sides have got everything. True when it has. */
+static bool
 close_if_done(struct session *session)
 {
-	if (session->client.ended && session->backend.ended && conn_is_flushed(&session->client) &&
-		conn_is_flushed(&session->backend))
+	bool is_done = is_over(session) && conn_is_flushed(&session->client) &&
+		       conn_is_flushed(&session->backend);
+	if (is_done)
 		session_close(session);
+	return is_done;
 }
 
 /* Once a side is lost the other has as long as ever to answer a final dot and, unless its time is
@@ -102,10 +112,11 @@ end_side(struct session *session, struct conn *ended)
 		return;
 	}
 	session_decide(session, RESULT_OK, is_client ? END_CLIENT : END_BACKEND);
+	if (close_if_done(session))
+		return;
 	conn_shutdown(is_client ? &session->backend : &session->client);
 	if (session->phase == PHASE_PUMP)
 		touch(session);
-	close_if_done(session);
 	leave_if_due(session);
 }
 

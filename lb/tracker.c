@@ -253,7 +253,7 @@ succeed(struct tracker *tracker, enum verb verb)
 	else if (verb == VERB_STARTTLS)
 		become_opaque(tracker, OPAQUE_STARTTLS);
 	if (verb == VERB_QUIT)
-		tracker->goodbye = true;
+		tracker->goodbye = tracker->quit = true;
 }
 
 /* A command was answered, with other than 3xx. */
@@ -338,6 +338,14 @@ tracker_place(const struct tracker *tracker)
 	if (is_in_transaction(tracker))
 		return TRACKER_TRANSACTION;
 	return is_busy(tracker) ? TRACKER_BUSY : TRACKER_BETWEEN;
+}
+
+bool
+tracker_is_over(const struct tracker *tracker)
+{
+	return tracker->quit && tracker->mode != MODE_OPAQUE &&
+	       !command_is_begun(&tracker->command) && pipeline_is_empty(&tracker->pipeline) &&
+	       !reply_reader_is_begun(&tracker->reply);
 }
 
 uint32_t

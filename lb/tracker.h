@@ -65,6 +65,7 @@ struct tracker {
 	struct body body;       /* in mode BODY */
 	bool open : 1;          /* a transaction: its MAIL was accepted */
 	bool goodbye : 1;       /* one side has said it */
+	bool quit : 1;          /* the client has, and was answered */
 	bool hold : 1;          /* to stop at MAIL, */
 	bool held : 1;          /* which happened, */
 	bool pass : 1;          /* but not at the next one */
@@ -106,6 +107,10 @@ void tracker_hold_mail(struct tracker *tracker, bool hold);
 void tracker_pass_mail(struct tracker *tracker);
 
 enum tracker_place tracker_place(const struct tracker *tracker);
+
+/* Whether the client has taken its leave, by a QUIT that was answered, and nobody has said anything
+ * since. */
+bool tracker_is_over(const struct tracker *tracker);
 
 /* How many messages have had their reply. */
 uint32_t tracker_messages(const struct tracker *tracker);

@@ -415,6 +415,38 @@ def test_quit_pipelined_behind_the_dot(start, relay):
     assert int(event["bytes_in"]) == len(b"DATA\r\n" + body + b".\r\nQUIT\r\n")
 
 
+def say_goodbye(session):
+    """Both have said all that can be said, and nobody has ended."""
+    session.client.send(b"QUIT\r\n")
+    assert session.backend.line() == b"QUIT"
+    session.backend.send(b"221 bye\r\n")
+    assert session.client.line() == b"221 bye"
+
+
+@pytest.mark.parametrize("first", ["client", "backend"])
+def test_after_quit_the_first_end_is_the_end(join, first):
+    """Nothing can follow: the other side is not waited for."""
+    session = join()
+    say_goodbye(session)
+    done, other = session.sides(first)
+    done.finish()
+    assert other.rest() == b""
+    join.balancer.wait("session", result="ok", end=first, last_reply="221")
+
+
+def test_a_command_behind_quit_is_heard(join):
+    """Then it is not over, and ends as any other session does."""
+    session = join()
+    say_goodbye(session)
+    session.client.send(b"NOOP\r\n")
+    session.client.finish()
+    assert session.backend.rest() == b"NOOP\r\n"
+    session.backend.send(b"250 if you like\r\n")
+    session.backend.finish()
+    assert session.client.rest() == b"250 if you like\r\n"
+    join.balancer.wait("session", result="ok", end="client")
+
+
 def test_any_byte_passes(join):
     """Control bytes, IAC, NUL, lone CR and LF, a PROXY header: the balancer reads none of them."""
     session = join()

@@ -338,10 +338,44 @@ START_TEST(random_dialogues)
 }
 END_TEST
 
+/* What the client and the relay said in turn, and whether it is over then. */
+static const struct {
+	const char *client, *relay;
+	bool over;
+} ends[] = {
+	{"QUIT\r\n", "221 bye\r\n", true},
+	{"NOOP\r\nQUIT\r\n", "250 ok\r\n221-bye\r\n221 bye\r\n", true},
+	{"QUIT\r\n", "", false},
+	{"QUIT\r\n", "221 bye", false},
+	{"QUIT\r\n", "502 no\r\n", false},
+	{"NOOP\r\n", "250 ok\r\n", false},
+	{"NOOP\r\n", "421 bye\r\n", false},
+	{"QUIT\r\nN", "221 bye\r\n", false},
+	{"QUIT\r\nNOOP\r\n", "221 bye\r\n", false},
+	{"QUIT\r\nNOOP\r\n", "221 bye\r\n250 ok\r\n", true},
+	{"QUIT\r\n", "221 bye\r\n4", false},
+	{"QUIT\r\n", "221 bye\r\n250 surplus\r\n", false},
+};
+
+START_TEST(over)
+{
+	struct tracker tracker;
+	const char *client = ends[_i].client, *relay = ends[_i].relay;
+	tracker_init(&tracker);
+	ck_assert(!tracker_is_over(&tracker));
+	tracker_read_client(&tracker, (const uint8_t *)client, strlen(client));
+	ck_assert(!tracker_is_over(&tracker));
+	tracker_read_relay(&tracker, (const uint8_t *)relay, strlen(relay), ignore, NULL);
+	ck_assert_int_eq(tracker_is_over(&tracker), ends[_i].over);
+	tracker_fini(&tracker);
+}
+END_TEST
+
 static void
 fill(TCase *cases)
 {
 	tcase_add_loop_test(cases, dialogue, 0, COUNT(dialogues));
+	tcase_add_loop_test(cases, over, 0, COUNT(ends));
 	tcase_add_test(cases, stops_at_mail);
 	tcase_add_test(cases, passes_mail_in_a_transaction);
 	tcase_add_test(cases, too_many_outstanding);
