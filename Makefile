@@ -1,6 +1,7 @@
 # smtplb: build, tests and tools. `make help` lists the targets.
 
 VERSION = 0.1.0
+LIBURING_VERSION = $(shell pkg-config --modversion liburing)
 VARIANT ?= release
 B := build$(if $(filter-out release,$(VARIANT)),/$(VARIANT))
 
@@ -11,10 +12,11 @@ CC = gcc
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
 	-Wvla -Wswitch-enum -Wundef -Werror=format-security
 HARDEN = -fstack-protector-strong -fstack-clash-protection -fPIE
-CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DSMTPLB_VERSION='"$(VERSION)"' $(VARIANT_CPPFLAGS) $(CPPFLAGS)
+CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DSMTPLB_VERSION='"$(VERSION)"' \
+	-DLIBURING_VERSION='"$(LIBURING_VERSION)"' $(VARIANT_CPPFLAGS) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 -g $(WARN) $(HARDEN) $(VARIANT_CFLAGS) $(CFLAGS) $(if $(WERROR),-Werror)
 LDFLAGS_ALL = -pie -Wl,-z,relro -Wl,-z,now $(VARIANT_LDFLAGS) $(LDFLAGS)
-LDLIBS = -lev -lconfuse -lmaxminddb -lmicrohttpd -ljansson -lm -pthread
+LDLIBS = -lev -luring -lconfuse -lmaxminddb -lmicrohttpd -ljansson -lm -pthread
 
 # One build folder a variant; each sets its compiler and flags here and nowhere else.
 ifeq ($(VARIANT),release)
@@ -103,7 +105,7 @@ $(B)/obj/%.o: %.c Makefile
 
 # What must be installed, by what it is needed for. Postfix, Exim, nginx, Prometheus, qemu are not here:
 # tests/peers unpacks them below build/ and installs nothing.
-DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev libmicrohttpd-dev libjansson-dev \
+DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev libmicrohttpd-dev libjansson-dev liburing-dev \
 	python3
 DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist python3-jsonschema mmdb-bin iproute2 util-linux apt dpkg bash zsh
 DEPS_BENCH = strace iproute2 util-linux apt dpkg
@@ -131,11 +133,17 @@ unit: $(UNITS) $(REPLAYS) ## unit tests, and the fuzz corpora replayed
 	@tests/unit/run $(UNITS) -- $(REPLAYS)
 
 system: $(B)/smtplb $(B)/sink $(B)/load ## the balancer against scripted peers on loopback
-	SMTPLB_BUILD=$(B) /usr/bin/python3 -m pytest -q -n 4 tests/system
+	@set -e; for engine in $$(tests/engines); do \
+		echo "  tests/system under $$engine"; \
+		SMTPLB_BUILD=$(B) SMTPLB_ENGINE=$$engine /usr/bin/python3 -m pytest -q -n 4 tests/system; \
+	done
 
 lab: deps-test ## real mail servers in network namespaces (root)
 	@$(MAKE) -j$$(nproc) $(B)/smtplb
-	SMTPLB_BUILD=$(B) tests/lab/run
+	@set -e; for engine in $$(tests/engines); do \
+		echo "  tests/lab under $$engine"; \
+		SMTPLB_BUILD=$(B) SMTPLB_ENGINE=$$engine tests/lab/run; \
+	done
 
 kernel: all deps-test ## smoke tests under Debian 12's kernel in qemu; KERNEL_LINES="'workers = 1'": so configured
 	@SMTPLB_BUILD=$(B) tests/kernel/run $(KERNEL_LINES)

@@ -18,7 +18,7 @@ PACKAGES = ("haproxy", "nginx", "libnginx-mod-stream", "pen", "nftables", "postf
             "gnuplot-nox")
 
 # Each is a contender of its own, wherever peers are compared: the values of the key `engine`.
-ENGINES = ("libev",)
+ENGINES = ("libev", "io_uring")
 
 SMTPLB = """\
 workers = {threads}

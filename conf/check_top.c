@@ -122,9 +122,9 @@ void
 check_top(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 {
 	static const struct choice engines[] = {
-		{.name = "auto"},
-		{.name = "libev"},
-		{.name = "io_uring", .refused = true},
+		{.name = "auto", .value = ENGINE_AUTO},
+		{.name = "libev", .value = ENGINE_LIBEV},
+		{.name = "io_uring", .value = ENGINE_IO_URING},
 		{.name = NULL},
 	};
 	static const struct choice sandboxes[] = {
@@ -136,7 +136,8 @@ check_top(const struct load *load, cfg_t *top, struct snapshot *snapshot)
 	snapshot->hostname = read_hostname(load, top);
 	snapshot->workers = read_workers(load, top);
 	struct value engine = value_get(top, "engine");
-	value_choice(load, &engine, engines);
+	snapshot->engine = (enum engine_choice)value_choice(load, &engine, engines);
+	snapshot->engine_line = engine.line;
 	snapshot->user = read_user(load, top);
 	struct value max_sessions = value_get(top, "max_sessions");
 	snapshot->max_sessions = value_number(load, &max_sessions, 0, SESSIONS_MAX);

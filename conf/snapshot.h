@@ -169,10 +169,15 @@ struct admin_conf {
 	unsigned listen_line;
 };
 
+/* By what connections are moved. */
+enum engine_choice { ENGINE_AUTO, ENGINE_LIBEV, ENGINE_IO_URING };
+
 struct snapshot {
 	char *file; /* as given on the command line */
 	char *hostname;
-	unsigned workers;      /* at least 1; auto is resolved */
+	unsigned workers; /* at least 1; auto is resolved */
+	enum engine_choice engine;
+	unsigned engine_line;
 	char *user;            /* "" = stay what we are */
 	uint64_t max_sessions; /* 0 = what the descriptor limit allows */
 	uint64_t drain_timeout_ms;

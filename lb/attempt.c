@@ -169,7 +169,8 @@ attempt_begin(struct session *session, struct attempt *attempt)
 	conn_init(&session->backend, worker_io(session->worker), &attempt_events);
 	session_set_phase(session, PHASE_CONNECT);
 	set_deadline(session, attempt, conf->connect_timeout_ms);
-	if (conn_connect(&session->backend, &session->relay_endpoint, &conf->source_address) == 0)
+	if (conn_connect(&session->backend, &session->relay_endpoint, &conf->source_address,
+		    conf->proxy != PROXY_OFF) == 0)
 		return 0;
 	fail_by_errno(session, attempt, errno);
 	return -1;

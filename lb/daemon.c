@@ -7,6 +7,7 @@
 #include "health/health.h"
 #include "lb/admin/admin.h"
 #include "lb/change.h"
+#include "lb/choose_engine.h"
 #include "lb/descriptors.h"
 #include "lb/log.h"
 #include "lb/memory.h"
@@ -188,17 +189,23 @@ log_ready(const struct daemon *daemon)
 	log_number(&line, "listeners", snapshot->listener_count);
 	log_number(&line, "pools", snapshot->pool_count);
 	log_number(&line, "workers", daemon->serving.worker_count);
-	log_text(&line, "engine", "libev");
+	log_text(&line, "engine", engine_name(daemon->serving.shared.engine));
 	log_number(&line, "pid", (uint64_t)getpid());
 	log_end(&line);
 }
 
 static int
-make_parts(struct daemon *daemon)
+make_parts(struct daemon *daemon, struct report *report)
 {
 	const struct snapshot *snapshot = daemon->first;
+	const struct engine *engine = choose_engine(snapshot, report);
+	if (!engine) {
+		notice_print(report);
+		return -1;
+	}
 	descriptors_raise_limit();
 	daemon->serving.shared = (struct worker_shared){
+		.engine = engine,
 		.hostname = snapshot->hostname,
 		.max_sessions = descriptors_session_limit(snapshot),
 		.max_lingering = descriptors_linger_limit(snapshot) / snapshot->workers + 1,
@@ -305,7 +312,7 @@ daemon_run(const char *file)
 	daemon.first = snapshot_load(file, &report);
 	if (!daemon.first) {
 		notice_print(&report);
-	} else if (make_parts(&daemon) == 0 && start(&daemon, &report) == 0) {
+	} else if (make_parts(&daemon, &report) == 0 && start(&daemon, &report) == 0) {
 		ev_run(daemon.loop, 0);
 		status = EXIT_SUCCESS;
 	}

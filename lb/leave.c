@@ -95,7 +95,9 @@ leave_if_due(struct session *session)
 		leave(session, RESULT_DRAINED, REPLY_CLOSING);
 		return true;
 	}
-	if (!overdue || session_awaits_final(session))
+	bool is_offering =
+		conn_is_offering(&session->client) || conn_is_offering(&session->backend);
+	if (!overdue || session_awaits_final(session) || is_offering)
 		return false;
 	cut(session);
 	return true;

@@ -173,10 +173,10 @@ static int
 command_version(const struct options *options)
 {
 	(void)options;
-	printf("smtplb %s\nengines: libev\nlibev %d.%d\nlibconfuse %s\nlibmaxminddb %s\n"
-	       "libmicrohttpd %s\njansson %s\n",
+	printf("smtplb %s\nengines: libev io_uring\nlibev %d.%d\nlibconfuse %s\nlibmaxminddb %s\n"
+	       "libmicrohttpd %s\njansson %s\nliburing %s\n",
 		SMTPLB_VERSION, ev_version_major(), ev_version_minor(), confuse_version,
-		mmdb_version(), MHD_get_version(), jansson_version_str());
+		mmdb_version(), MHD_get_version(), jansson_version_str(), LIBURING_VERSION);
 	return EXIT_SUCCESS;
 }
 

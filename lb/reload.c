@@ -22,6 +22,8 @@ warn_kept(const struct reload *reload, const struct snapshot *snapshot, struct r
 	const char *advice = "keeps its value until a restart";
 	if (snapshot->workers != reload->first->workers)
 		report_warning(report, snapshot->file, 0, "workers %s", advice);
+	if (snapshot->engine != reload->first->engine)
+		report_warning(report, snapshot->file, 0, "engine %s", advice);
 	if (strcmp(snapshot->hostname, reload->first->hostname) != 0)
 		report_warning(report, snapshot->file, 0, "hostname %s", advice);
 	if (strcmp(snapshot->user, reload->first->user) != 0)

@@ -208,6 +208,7 @@ answer_one(struct acceptor *acceptor)
 	if (worker_free_reserve(worker)) {
 		int result = accept_one(acceptor, session_turn_away);
 		error = errno;
+		io_settle(worker_io(worker));
 		worker_hold_reserve(worker);
 		if (result == 0)
 			return 0;

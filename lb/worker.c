@@ -37,10 +37,12 @@ struct worker {
 	/* The inbox. */
 	ev_async wake;
 	pthread_mutex_t mutex;
-	pthread_cond_t installed;
-	struct view *new_view; /* NULL once it is the current one */
+	pthread_cond_t answered; /* for who waits until the thread has done something */
+	struct view *new_view;   /* NULL once it is the current one */
 	bool wants_look, wants_stop, wants_cut, wants_cut_late, wants_drain;
 	struct session_list *wants_list;
+	bool begun;
+	int begin_error; /* why it could not; 0 = it could */
 	bool ended;
 };
 
@@ -184,13 +186,18 @@ on_reap(struct ev_loop *loop, ev_prepare *reaper, int ready)
 	struct worker *worker = reaper->data;
 	if (worker->dead && worker->view)
 		view_resume(worker->view);
-	while (worker->dead) {
-		struct session *session = worker->dead;
-		worker->dead = session->next;
+	struct session **at = &worker->dead;
+	while (*at) {
+		struct session *session = *at;
+		if (!conn_is_at_rest(&session->client) || !conn_is_at_rest(&session->backend)) {
+			at = &session->next;
+			continue;
+		}
+		*at = session->next;
 		view_unref(session->view);
 		free(session);
 	}
-	if (worker->stopping && !worker->first)
+	if (worker->stopping && !worker->first && !worker->dead)
 		ev_break(loop, EVBREAK_ALL);
 }
 
@@ -225,7 +232,7 @@ change_view(struct worker *worker, struct view *view)
 	view_start(view);
 	pthread_mutex_lock(&worker->mutex);
 	worker->new_view = NULL;
-	pthread_cond_signal(&worker->installed);
+	pthread_cond_signal(&worker->answered);
 	pthread_mutex_unlock(&worker->mutex);
 }
 
@@ -284,7 +291,7 @@ worker_install(struct worker *worker, struct view *view)
 	worker->new_view = view;
 	ev_async_send(worker->loop, &worker->wake);
 	while (worker->new_view)
-		pthread_cond_wait(&worker->installed, &worker->mutex);
+		pthread_cond_wait(&worker->answered, &worker->mutex);
 	pthread_mutex_unlock(&worker->mutex);
 }
 
@@ -356,13 +363,17 @@ worker_new(struct worker_shared *shared, unsigned index)
 	worker->loop = ev_loop_new(EVFLAG_AUTO);
 	if (!worker->loop)
 		goto fail;
+	if (io_init(&worker->io, worker->loop, shared->engine) < 0) {
+		ev_loop_destroy(worker->loop);
+		goto fail;
+	}
 	if (denials_init(&worker->denials, worker->loop, &shared->denials) < 0) {
+		io_fini(&worker->io);
 		ev_loop_destroy(worker->loop);
 		goto fail;
 	}
 	pthread_mutex_init(&worker->mutex, NULL);
-	pthread_cond_init(&worker->installed, NULL);
-	io_init(&worker->io, worker->loop);
+	pthread_cond_init(&worker->answered, NULL);
 	ev_async_init(&worker->wake, on_wake);
 	worker->wake.data = worker;
 	ev_async_start(worker->loop, &worker->wake);
@@ -380,6 +391,14 @@ static void *
 run(void *argument)
 {
 	struct worker *worker = argument;
+	int error = io_start(&worker->io) < 0 ? errno : 0;
+	pthread_mutex_lock(&worker->mutex);
+	worker->begun = true;
+	worker->begin_error = error;
+	pthread_cond_signal(&worker->answered);
+	pthread_mutex_unlock(&worker->mutex);
+	if (error)
+		return NULL;
 	ev_run(worker->loop, 0);
 	pthread_mutex_lock(&worker->mutex);
 	struct session_list *list = worker->wants_list;
@@ -400,6 +419,16 @@ worker_start(struct worker *worker)
 		errno = error;
 		return -1;
 	}
+	pthread_mutex_lock(&worker->mutex);
+	while (!worker->begun)
+		pthread_cond_wait(&worker->answered, &worker->mutex);
+	error = worker->begin_error;
+	pthread_mutex_unlock(&worker->mutex);
+	if (error) {
+		pthread_join(worker->thread, NULL);
+		errno = error;
+		return -1;
+	}
 	worker->started = true;
 	return 0;
 }
@@ -415,7 +444,7 @@ worker_free(struct worker *worker)
 	denials_fini(&worker->denials);
 	worker_free_reserve(worker);
 	ev_loop_destroy(worker->loop);
-	pthread_cond_destroy(&worker->installed);
+	pthread_cond_destroy(&worker->answered);
 	pthread_mutex_destroy(&worker->mutex);
 	free(worker);
 }

@@ -19,10 +19,11 @@ struct worker;
 
 /* What all workers share. */
 struct worker_shared {
-	const char *hostname;   /* in our replies */
-	uint64_t max_sessions;  /* over all workers; atomic */
-	unsigned max_lingering; /* clients, a worker */
-	uint64_t sessions;      /* that have room now; atomic */
+	const struct engine *engine; /* of all their connections */
+	const char *hostname;        /* in our replies */
+	uint64_t max_sessions;       /* over all workers; atomic */
+	unsigned max_lingering;      /* clients, a worker */
+	uint64_t sessions;           /* that have room now; atomic */
 	struct denial_quotas denials;
 	/* Called from a worker's thread when it has stopped and can be joined. */
 	void (*on_stopped)(void *context);

@@ -5,6 +5,7 @@
 
 #include "lb/admin/exposition.h"
 #include "lb/admin/figures.h"
+#include "lb/choose_engine.h"
 #include "lb/log.h"
 
 #include <stddef.h>
@@ -234,9 +235,8 @@ log_lines_dropped(
 static void
 build_info(struct exposition *out, const struct metric *metric, const struct figures *figures)
 {
-	(void)figures;
-	static const struct label labels[] = {
-		{"version", SMTPLB_VERSION}, {"engine", "libev"}, {.name = NULL}};
+	const struct label labels[] = {{"version", SMTPLB_VERSION},
+		{"engine", engine_name(figures->serving->shared.engine)}, {.name = NULL}};
 	exposition_number(out, metric->name, "", labels, 1);
 }
 

@@ -6,6 +6,7 @@
 #include "conf/snapshot.h"
 #include "lb/admin/answer.h"
 #include "lb/admin/json_text.h"
+#include "lb/choose_engine.h"
 #include "lb/metrics.h"
 #include "lb/pool_set.h"
 #include "lb/pool_status.h"
@@ -123,10 +124,11 @@ status_json(const struct serving *serving, bool stopping)
 	uint64_t sessions = __atomic_load_n(&serving->shared.sessions, __ATOMIC_RELAXED);
 	uint64_t max = __atomic_load_n(&serving->shared.max_sessions, __ATOMIC_RELAXED);
 	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version",
-		SMTPLB_VERSION, "engine", "libev", "state", stopping ? "stopping" : "running",
-		"pid", (int)getpid(), "workers", (int)serving->worker_count, "file",
-		json_text(snapshot->file), "sessions", number(sessions), "max_sessions",
-		number(max), "listeners", listeners, "pools", pools);
+		SMTPLB_VERSION, "engine", engine_name(serving->shared.engine), "state",
+		stopping ? "stopping" : "running", "pid", (int)getpid(), "workers",
+		(int)serving->worker_count, "file", json_text(snapshot->file), "sessions",
+		number(sessions), "max_sessions", number(max), "listeners", listeners, "pools",
+		pools);
 }
 
 bool

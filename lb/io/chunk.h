@@ -17,6 +17,8 @@ enum {
 	CHUNK_KEPT = 64,    /* free chunks a pool keeps */
 };
 
+struct conn;
+
 struct chunk_pool {
 	struct chunk *free;
 	unsigned kept;
@@ -25,8 +27,9 @@ struct chunk_pool {
 struct chunk {
 	struct chunk *next; /* in whatever queue its owner has */
 	struct chunk_pool *pool;
-	uint8_t *data; /* the first byte that is still to go */
-	size_t len;    /* and how many */
+	struct conn *sender; /* while io_uring sends it: whose it is, NULL once that was closed */
+	uint8_t *data;       /* the first byte that is still to go */
+	size_t len;          /* and how many */
 	uint8_t bytes[CHUNK_SIZE];
 };
 

@@ -5,7 +5,7 @@
  *
  * A conn is part of its owner's memory and belongs to one worker's thread. Events are called from
  * that worker's loop, never from inside a call to a conn_* function. An event may close the conn;
- * its memory must stay until the loop's outermost callback has returned.
+ * its memory must stay until the loop's outermost callback has returned, and conn_is_at_rest.
  */
 #ifndef LB_IO_CONN_H
 #define LB_IO_CONN_H
@@ -17,6 +17,7 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct conn;
 
@@ -36,21 +37,55 @@ struct conn_events {
 	void (*left)(struct conn *conn);
 };
 
+struct engine;
+struct ring;
+
+/* By readiness, on every kernel; and by completion, on Linux 6.1 and later. */
+extern const struct engine engine_libev, engine_uring;
+
 /* What the conns of a worker share. */
 struct io {
+	const struct engine *engine;
 	struct ev_loop *loop;
 	struct chunk_pool chunks;
 	struct waker waker;
+	struct ring *ring; /* engine_uring's */
 };
 
-/* The loop's user data and release callback are the io's until io_fini. */
-void io_init(struct io *io, struct ev_loop *loop);
-void io_fini(struct io *io);
+/* Returns 0, or -1 with errno when the kernel does not give what the engine needs, which
+ * engine_libev's always does. The loop's user data and release callback are the io's until
+ * io_fini. */
+int io_init(struct io *io, struct ev_loop *loop, const struct engine *engine);
+
+/* From the thread that will run the loop, before it does. 0, or -1 with errno. */
+int io_start(struct io *io);
+void io_fini(struct io *io); /* every conn must be closed */
+
+/* Has the kernel close at once what was closed: descriptors are free again. */
+void io_settle(struct io *io);
+
+/* engine_uring's part of a conn. */
+struct ring_side {
+	struct conn *next_due; /* among those that the ring has to look at */
+	uint16_t generation;   /* tells what is completed for an earlier connection */
+	uint16_t pending;    /* operations in the kernel that name this conn, of all generations */
+	uint16_t send_round; /* in which it began to send */
+	bool due;            /* is among them */
+	bool receives, watches; /* has such an operation in the kernel, */
+	bool sends;             /* or the queue's first chunk is in one */
+	bool has_more;          /* the socket had, when it was received from last */
+	bool has_end;           /* was received while nothing should be, */
+	int end;                /* an errno, or 0 for a FIN */
+	struct endpoint to;     /* while it connects */
+};
 
 struct conn {
 	const struct conn_events *events;
 	struct io *io;
-	ev_io watcher;
+	union {
+		ev_io watcher; /* engine_libev's */
+		struct ring_side ring;
+	};
 	int fd;              /* -1 = not open */
 	struct chunk *queue; /* to be sent, oldest first */
 	struct chunk *queue_last;
@@ -64,17 +99,22 @@ struct conn {
 	bool shutdown;       /* conn_shutdown was called */
 };
 
-/* Sets up a conn that is not open yet. */
+/* Sets up a conn that is not open yet, in memory that is zero, or held a conn that was closed. */
 void conn_init(struct conn *conn, struct io *io, const struct conn_events *events);
 
-/* Takes over an accepted, non-blocking socket. */
+/* Takes over an accepted socket. */
 void conn_open(struct conn *conn, int fd);
 
 /* Begins to connect, from an address or, for ADDR_NONE, as the routes say; `connected` follows.
- * Returns 0, or -1 with errno, as of socket_connect, when it can't even begin. */
-int conn_connect(struct conn *conn, const struct endpoint *to, const struct addr *from);
+ * talks_first: the caller sends as soon as it does. Returns 0, or -1 with errno, as of
+ * socket_connect, when it can't even begin. */
+int conn_connect(
+	struct conn *conn, const struct endpoint *to, const struct addr *from, bool talks_first);
 
 bool conn_is_open(const struct conn *conn);
+
+/* Nothing in the kernel names the conn any more, which has been closed. Becomes true by itself. */
+bool conn_is_at_rest(const struct conn *conn);
 
 /* Watches for the other end's leaving without taking a byte from it. Ended by conn_receive. */
 void conn_await_leave(struct conn *conn);
@@ -94,12 +134,16 @@ void conn_unread(struct conn *conn, struct chunk *chunk);
  * not all go at once. */
 int conn_send_whole(struct conn *conn, const void *bytes, size_t len);
 
-/* Sends the chunk behind what is queued, and takes it. Returns true when nothing is left waiting;
- * otherwise `sent` follows. Sending to an end that takes no more is no error: the bytes are
+/* Sends the chunk behind what is queued, and takes it. Returns true when all of it has gone to the
+ * kernel; otherwise `sent` follows. Sending to an end that takes no more is no error: the bytes are
  * dropped, and the receiving side tells of the end. */
 bool conn_send(struct conn *conn, struct chunk *chunk);
 
 bool conn_is_flushed(const struct conn *conn);
+
+/* What is queued has not been offered to the kernel yet, or not been answered: by the next timer it
+ * is sent, or the other end does not take it. */
+bool conn_is_offering(const struct conn *conn);
 
 /* Sends FIN behind what is queued. */
 void conn_shutdown(struct conn *conn);

@@ -4,48 +4,51 @@
  * chunks come. Runs in its worker's thread.
  */
 #include "lb/io/conn.h"
+#include "lb/io/engine.h"
 #include "lb/io/socket.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
 	RECEIVES_IN_A_ROW = 4, /* then the other sessions have their turn */
-	DISCARD_MAX = 1 << 20, /* bytes */
 };
 
 static void on_ready(struct ev_loop *loop, ev_io *watcher, int ready);
 
-void
-io_init(struct io *io, struct ev_loop *loop)
+/* There is nothing to set up, nor to take down. */
+
+static int
+init(struct io *io)
 {
-	io->loop = loop;
-	chunk_pool_init(&io->chunks);
-	waker_init(&io->waker, loop);
+	(void)io;
+	return 0;
 }
 
-void
-io_fini(struct io *io)
+static void
+fini(struct io *io)
 {
-	waker_fini(&io->waker);
-	chunk_pool_fini(&io->chunks);
+	(void)io;
 }
 
-void
-conn_init(struct conn *conn, struct io *io, const struct conn_events *events)
+static bool
+is_at_rest(const struct conn *conn)
 {
-	*conn = (struct conn){.events = events, .io = io, .fd = -1};
-	ev_init(&conn->watcher, on_ready);
-	conn->watcher.data = conn;
+	(void)conn;
+	return true;
+}
+
+static void
+settle(struct io *io)
+{
+	(void)io;
 }
 
 /* Brings the watcher in line with what the conn waits for. */
 static void
-watch(struct conn *conn)
+set_watcher(struct conn *conn)
 {
 	int wanted = 0;
 	if ((conn->receiving && !conn->ended) || conn->awaiting_leave)
@@ -59,116 +62,29 @@ watch(struct conn *conn)
 	ev_io_stop(conn->io->loop, &conn->watcher);
 	if (!wanted)
 		return;
+	if (!conn->watcher.cb) {
+		ev_init(&conn->watcher, on_ready);
+		conn->watcher.data = conn;
+	}
 	ev_io_set(&conn->watcher, conn->fd, wanted);
 	ev_io_start(conn->io->loop, &conn->watcher);
 }
 
-void
-conn_open(struct conn *conn, int fd)
+static void
+watch(struct conn *conn)
 {
-	assert(conn->fd < 0);
-	conn->fd = fd;
-}
-
-int
-conn_connect(struct conn *conn, const struct endpoint *to, const struct addr *from)
-{
-	assert(conn->fd < 0);
-	int fd = socket_connect(to, from);
-	if (fd < 0)
-		return -1;
-	conn->fd = fd;
-	conn->connecting = true;
-	watch(conn);
-	return 0;
-}
-
-bool
-conn_is_open(const struct conn *conn)
-{
-	return conn->fd >= 0;
-}
-
-void
-conn_await_leave(struct conn *conn)
-{
-	conn->awaiting_leave = !conn->has_early_data;
-	watch(conn);
-}
-
-bool
-conn_has_left(const struct conn *conn)
-{
-	char byte;
-	if (!conn->has_early_data) {
-		ssize_t n = recv(conn->fd, &byte, 1, MSG_PEEK);
-		return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-	}
-	struct tcp_info info;
-	socklen_t len = sizeof(info);
-	return getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
-	       info.tcpi_state == TCP_CLOSE;
-}
-
-void
-conn_receive(struct conn *conn)
-{
-	conn->awaiting_leave = false;
-	conn->receiving = true;
-	watch(conn);
-	if (conn->unread)
+	set_watcher(conn);
+	if (conn->receiving && conn->unread)
 		ev_feed_event(conn->io->loop, &conn->watcher, EV_READ);
 }
 
-void
-conn_pause(struct conn *conn)
+static int
+begin_connect(struct conn *conn, const struct endpoint *to)
 {
-	conn->receiving = false;
-	watch(conn);
-}
-
-void
-conn_unread(struct conn *conn, struct chunk *chunk)
-{
-	assert(!conn->receiving && !conn->unread);
-	if (chunk->len == 0) {
-		chunk_put(chunk);
-		return;
-	}
-	conn->unread = chunk;
-	conn->has_early_data = true;
-}
-
-int
-conn_send_whole(struct conn *conn, const void *bytes, size_t len)
-{
-	assert(!conn->queue);
-	ssize_t n = send(conn->fd, bytes, len, MSG_NOSIGNAL);
-	if (n == (ssize_t)len)
-		return 0;
-	if (n >= 0)
-		errno = ENOBUFS;
-	return -1;
-}
-
-static void
-drop_queue(struct conn *conn)
-{
-	while (conn->queue) {
-		struct chunk *chunk = conn->queue;
-		conn->queue = chunk->next;
-		chunk_put(chunk);
-	}
-	conn->queue_last = NULL;
-}
-
-/* The receiving side tells the end after this, behind what was received already. */
-static void
-give_up_sending(struct conn *conn)
-{
-	conn->broken = true;
-	drop_queue(conn);
-	shutdown(conn->fd, SHUT_RDWR);
+	if (socket_begin_connect(conn->fd, to) < 0)
+		return -1;
+	set_watcher(conn);
+	return 0;
 }
 
 /* Sends from the queue what the kernel takes. */
@@ -177,13 +93,13 @@ flush(struct conn *conn)
 {
 	while (conn->queue) {
 		struct chunk *chunk = conn->queue;
-		ssize_t n = send(conn->fd, chunk->data, chunk->len, MSG_NOSIGNAL);
+		ssize_t n = send(conn->fd, chunk->data, chunk->len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n < 0) {
-			give_up_sending(conn);
+			conn_give_up_sending(conn);
 			return;
 		}
 		chunk->data += n;
@@ -196,129 +112,55 @@ flush(struct conn *conn)
 	conn->queue_last = NULL;
 }
 
-bool
-conn_send(struct conn *conn, struct chunk *chunk)
+/* What is queued already waits for the watcher. */
+static bool
+send_queue(struct conn *conn)
 {
-	if (conn->broken || conn->fd < 0) {
-		chunk_put(chunk);
-		return true;
+	if (conn->queue == conn->queue_last) {
+		flush(conn);
+		set_watcher(conn);
 	}
-	assert(!conn->shutdown);
-	chunk->next = NULL;
-	if (conn->queue) {
-		conn->queue_last->next = chunk;
-		conn->queue_last = chunk;
-		return false;
-	}
-	conn->queue = conn->queue_last = chunk;
-	flush(conn);
-	watch(conn);
 	return !conn->queue;
 }
 
-bool
-conn_is_flushed(const struct conn *conn)
+/* The kernel was offered all of it already. */
+static void
+push(struct conn *conn)
 {
-	return !conn->queue;
+	(void)conn;
 }
 
-void
-conn_shutdown(struct conn *conn)
+static bool
+is_offering(const struct conn *conn)
 {
-	if (conn->shutdown || conn->fd < 0)
-		return;
-	conn->shutdown = true;
-	if (!conn->queue)
-		shutdown(conn->fd, SHUT_WR);
-}
-
-void
-conn_discard(struct conn *conn)
-{
-	if (conn->fd >= 0)
-		recv(conn->fd, NULL, DISCARD_MAX, MSG_TRUNC);
-}
-
-void
-conn_close(struct conn *conn)
-{
-	if (conn->fd < 0)
-		return;
-	ev_io_stop(conn->io->loop, &conn->watcher);
-	close(conn->fd);
-	conn->fd = -1;
-	drop_queue(conn);
-	chunk_put(conn->unread);
-	conn->unread = NULL;
-}
-
-void
-conn_reset(struct conn *conn)
-{
-	struct linger now = {.l_onoff = 1, .l_linger = 0};
-	if (conn->fd >= 0)
-		setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	conn_close(conn);
+	(void)conn;
+	return false;
 }
 
 static void
-finish_connect(struct conn *conn)
+send_fin(struct conn *conn)
 {
-	int error = 0;
-	socklen_t len = sizeof(error);
-	if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-		error = errno;
-	conn->connecting = false;
-	watch(conn);
-	conn->events->connected(conn, error);
+	shutdown(conn->fd, SHUT_WR);
+}
+
+static void
+close_now(struct conn *conn)
+{
+	if (conn->watcher.cb)
+		ev_io_stop(conn->io->loop, &conn->watcher);
+	close(conn->fd);
 }
 
 static void
 finish_send(struct conn *conn)
 {
 	flush(conn);
-	watch(conn);
+	set_watcher(conn);
 	if (conn->queue)
 		return;
 	if (conn->shutdown)
 		shutdown(conn->fd, SHUT_WR);
 	conn->events->sent(conn);
-}
-
-/* Looks at what one did that should only wait, and takes nothing. With data in the way its FIN
- * can't be seen, and a level-triggered watcher would spin: conn_has_left asks then. */
-static void
-peek(struct conn *conn)
-{
-	char byte;
-	ssize_t n = recv(conn->fd, &byte, 1, MSG_PEEK);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	conn->awaiting_leave = false;
-	watch(conn);
-	if (n > 0)
-		conn->has_early_data = true;
-	else
-		conn->events->left(conn);
-}
-
-static void
-end_receiving(struct conn *conn, int error)
-{
-	conn->ended = true;
-	watch(conn);
-	if (error)
-		conn->events->failed(conn, error);
-	else
-		conn->events->ended(conn);
-}
-
-static void
-receive_again(struct conn *conn)
-{
-	struct chunk *chunk = conn->unread;
-	conn->unread = NULL;
-	conn->events->received(conn, chunk);
 }
 
 static void
@@ -327,10 +169,10 @@ receive(struct conn *conn)
 	for (int i = 0; i < RECEIVES_IN_A_ROW; i++) {
 		struct chunk *chunk = chunk_get(&conn->io->chunks);
 		if (!chunk) {
-			end_receiving(conn, ENOMEM);
+			conn_end_receiving(conn, ENOMEM);
 			return;
 		}
-		ssize_t n = recv(conn->fd, chunk->bytes, CHUNK_SIZE, 0);
+		ssize_t n = recv(conn->fd, chunk->bytes, CHUNK_SIZE, MSG_DONTWAIT);
 		if (n > 0) {
 			chunk->len = (size_t)n;
 			conn->events->received(conn, chunk);
@@ -341,7 +183,7 @@ receive(struct conn *conn)
 		int error = n < 0 ? errno : 0;
 		chunk_put(chunk);
 		if (error != EAGAIN && error != EINTR)
-			end_receiving(conn, error);
+			conn_end_receiving(conn, error);
 		return;
 	}
 }
@@ -359,11 +201,11 @@ lose_watch(struct conn *conn)
 		conn->has_early_data = true;
 	} else {
 		bool ended = conn->ended;
-		give_up_sending(conn);
+		conn_give_up_sending(conn);
 		if (ended)
 			conn->events->sent(conn);
 		else
-			end_receiving(conn, ENOMEM);
+			conn_end_receiving(conn, ENOMEM);
 	}
 }
 
@@ -377,7 +219,7 @@ on_ready(struct ev_loop *loop, ev_io *watcher, int ready)
 		return;
 	}
 	if (conn->connecting) {
-		finish_connect(conn);
+		conn_finish_connect(conn, 0);
 		return;
 	}
 	if (ready & EV_WRITE)
@@ -385,9 +227,25 @@ on_ready(struct ev_loop *loop, ev_io *watcher, int ready)
 	if (!(ready & EV_READ) || conn->fd < 0)
 		return;
 	if (conn->awaiting_leave)
-		peek(conn);
+		conn_peek(conn);
 	else if (conn->receiving && conn->unread)
-		receive_again(conn);
+		conn_receive_again(conn);
 	else if (conn->receiving)
 		receive(conn);
 }
+
+const struct engine engine_libev = {
+	.name = "libev",
+	.init = init,
+	.start = init,
+	.fini = fini,
+	.connect = begin_connect,
+	.watch = watch,
+	.send = send_queue,
+	.push = push,
+	.is_offering = is_offering,
+	.shutdown = send_fin,
+	.close = close_now,
+	.is_at_rest = is_at_rest,
+	.settle = settle,
+};

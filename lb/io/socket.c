@@ -74,21 +74,46 @@ has_way_to(const struct endpoint *to)
 }
 
 int
-socket_connect(const struct endpoint *to, const struct addr *from)
+socket_connect_error(int error, const struct endpoint *to)
+{
+	if (error != EADDRNOTAVAIL)
+		return error;
+	return has_way_to(to) ? EAGAIN : ENETUNREACH;
+}
+
+int
+socket_new_from(const struct endpoint *to, const struct addr *from)
+{
+	int fd = socket_new(to);
+	if (fd >= 0 && socket_use_source(fd, from) < 0)
+		return close_with_error(fd);
+	return fd;
+}
+
+void
+socket_delay_ack(int fd)
+{
+	set_option(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
+}
+
+int
+socket_begin_connect(int fd, const struct endpoint *to)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = endpoint_to_sockaddr(to, &sa);
-	int fd = socket_new(to);
-	if (fd < 0)
-		return -1;
-	if (socket_use_source(fd, from) < 0)
-		return close_with_error(fd);
 	if (connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS)
-		return fd;
-	/* connect(2) says the same for two things. */
-	if (errno == EADDRNOTAVAIL)
-		errno = has_way_to(to) ? EAGAIN : ENETUNREACH;
-	return close_with_error(fd);
+		return 0;
+	errno = socket_connect_error(errno, to);
+	return -1;
+}
+
+int
+socket_connect(const struct endpoint *to, const struct addr *from)
+{
+	int fd = socket_new_from(to, from);
+	if (fd >= 0 && socket_begin_connect(fd, to) < 0)
+		return close_with_error(fd);
+	return fd;
 }
 
 bool

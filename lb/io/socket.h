@@ -28,10 +28,23 @@ int socket_new(const struct endpoint *to);
  * ours. */
 int socket_use_source(int fd, const struct addr *from);
 
+/* For who sends first: the handshake's last ACK goes with the first bytes, if these follow at once
+ * (TCP_QUICKACK in tcp(7)). */
+void socket_delay_ack(int fd);
+
+/* What connect(2) means by an error, of which it has EADDRNOTAVAIL for two: EAGAIN when no local
+ * port is free, ENETUNREACH when we have no address of the family. */
+int socket_connect_error(int error, const struct endpoint *to);
+
 /* Begins to connect from an address (ADDR_NONE as above). Returns a descriptor, or -1 with errno,
  * of which three are not connect(2)'s own: EADDRNOTAVAIL when `from` is not ours, EAGAIN when no
  * local port is free, ENETUNREACH also when we have no address of the family. */
 int socket_connect(const struct endpoint *to, const struct addr *from);
+
+/* The two halves of it: a socket that is to come from there, and its connecting. Returns 0, or -1
+ * with errno. */
+int socket_new_from(const struct endpoint *to, const struct addr *from);
+int socket_begin_connect(int fd, const struct endpoint *to);
 
 /* Listens on an address with `count` sockets, among which the kernel spreads the connections
  * (SO_REUSEPORT). An address on which somebody listens already is refused (EADDRINUSE), another

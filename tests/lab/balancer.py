@@ -1,6 +1,7 @@
 """smtplb on a host: its configuration, its process, and what it logs."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -11,6 +12,7 @@ from topology import PATIENCE, address_of, wait_until
 CONFIG = """\
 hostname = {hostname}.example
 user = smtplb
+engine = {engine}
 {daemon}
 
 acl senders {{
@@ -37,6 +39,7 @@ listener smtp {{
 }}
 """
 
+ENGINE = os.environ.get("SMTPLB_ENGINE", "libev")
 HTTP = "type = http interval = 1s timeout = 1s"
 
 PAIR = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
@@ -58,7 +61,7 @@ class Balancer:
         backends = "\n".join(f"    backend {name} {{ address = {address_of(name, family)} }}"
                              for name in relays)
         self.config.write_text(
-            CONFIG.format(hostname=self.host.name, daemon=daemon, allow=allow, deny=deny,
+            CONFIG.format(hostname=self.host.name, engine=ENGINE, daemon=daemon, allow=allow, deny=deny,
                           proxy=proxy, greeting_timeout=greeting_timeout, pool=pool, health=health,
                           backends=backends, listener=listener), encoding="ascii")
 

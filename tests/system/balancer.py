@@ -15,6 +15,9 @@ from peers import DEADLINE, connect, eventually, free_port
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("SMTPLB_BUILD", "build")
 PROGRAM = str(BUILD / "smtplb")
+ENGINE = os.environ.get("SMTPLB_ENGINE", "libev")  # by which every balancer is run
+
+HELD_BACK = 0.03  # seconds, longer than GATHER_MS in lb/log_queue.c
 
 PAIR = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^ ]*)')
 
@@ -43,6 +46,11 @@ def open_if_read(fifo):
         return None
 
 
+def with_engine(text):
+    """The configuration with the engine that is tested, behind all else so that no line moves."""
+    return text if re.search(r"^\s*engine\b", text, re.M) else f"{text}\nengine = {ENGINE}\n"
+
+
 class Balancer:
     """One running balancer. Its log is read as it comes; `wait` waits for an event in it."""
 
@@ -63,7 +71,7 @@ class Balancer:
 
     def write(self, text):
         """In one step, so that a load under way never sees half of it."""
-        self.text = text
+        self.text = text = with_engine(text)
         fresh = self.conf.with_suffix(".new")
         fresh.write_text(text)
         os.replace(fresh, self.conf)
@@ -83,19 +91,25 @@ class Balancer:
     def log(self):
         return "\n".join(self.lines)
 
-    def find(self, event, **keys):
-        """All events so far of that name and with these values."""
+    def _seen(self, event, keys):
         wanted = {"event": event, **{key: str(value) for key, value in keys.items()}}
         with self.changed:
             return [e for e in self.events if wanted.items() <= e.items()]
+
+    def find(self, event, **keys):
+        """All events so far of that name and with these values. A line may be held back for a
+        moment, to be written with others: what is still to come is awaited for longer than that."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.closed, HELD_BACK)
+        return self._seen(event, keys)
 
     def wait(self, event, count=1, **keys):
         """Waits until `count` such events were logged, and returns the last of them."""
         with self.changed:
             self.changed.wait_for(
-                lambda: self.closed or len(self.find(event, **keys)) >= count, DEADLINE
+                lambda: self.closed or len(self._seen(event, keys)) >= count, DEADLINE
             )
-            found = self.find(event, **keys)
+            found = self._seen(event, keys)
         assert len(found) >= count, f"no {count} x {event} {keys} in the log:\n{self.log()}"
         return found[count - 1]
 
@@ -107,11 +121,11 @@ class Balancer:
         of a refusal there is one for each error."""
         if text is not None:
             self.write(text)
-        done = len(self.find("config"))
+        done = len(self._seen("config", {}))
         self.process.send_signal(signal.SIGHUP)
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.find("config")) > done, DEADLINE)
-            return self.find("config")[done]
+            assert self.changed.wait_for(lambda: len(self._seen("config", {})) > done, DEADLINE)
+            return self._seen("config", {})[done]
 
     @contextlib.contextmanager
     def loading(self, text):
@@ -125,7 +139,7 @@ class Balancer:
         self.write(text)
         with os.fdopen(pipe, "w") as file:
             yield
-            file.write(text)
+            file.write(with_engine(text))
 
     def signal(self, number):
         self.process.send_signal(number)

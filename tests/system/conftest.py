@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 # pylint: disable=wrong-import-position
 import clock as clocks  # noqa: E402
-from balancer import BUILD, Balancer, Setup  # noqa: E402
+from balancer import BUILD, ENGINE, Balancer, Setup  # noqa: E402
 from faults import Faults, build  # noqa: E402
 from peers import Probed, Relay, free_port  # noqa: E402
 from scene import Scene  # noqa: E402
@@ -21,11 +21,15 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "own_memory: limits the memory that the balancer, and nobody else, may have"
     )
+    config.addinivalue_line("markers", "engine(name): says something of that engine only")
 
 
 def beyond(item):
-    """Tests that say nothing of a build with a sanitizer: it maps terabytes, and TSan's own
-    allocator can't stand beside one that fails to order."""
+    """Tests of another engine; and those that say nothing of a build with a sanitizer: it maps
+    terabytes, and TSan's own allocator can't stand beside one that fails to order."""
+    engine = item.get_closest_marker("engine")
+    if engine and engine.args[0] != ENGINE:
+        return True
     if item.get_closest_marker("own_memory"):
         return BUILD.name in ("asan", "tsan")
     return BUILD.name == "tsan" and "faults" in item.fixturenames

@@ -15,7 +15,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from admin import Admin
-from balancer import PROGRAM, ROOT, Setup, run
+from balancer import ENGINE, PROGRAM, ROOT, Setup, run
 from peers import DEADLINE, connect, eventually, listen, smtp
 
 
@@ -132,7 +132,7 @@ def test_status(start, relay, admin):
     ]
     assert status.pop("max_sessions") > 0
     assert status == {
-        "version": "0.1.0", "engine": "libev", "state": "running", "pid": balancer.pid,
+        "version": "0.1.0", "engine": ENGINE, "state": "running", "pid": balancer.pid,
         "workers": 2, "file": str(balancer.conf), "sessions": 0,
     }
     assert admin.get("/v1/status", tcp=True)["pid"] == balancer.pid
@@ -242,6 +242,7 @@ def test_drained_backend_gets_no_new_sessions(start, relay, admin):
     assert {setup.greeting() for _ in range(4)} == {b"220 relay2 ESMTP"}
     assert admin.run("ready", "relays/relay1").returncode == 0
     assert {setup.greeting() for _ in range(4)} == {b"220 relay1 ESMTP", b"220 relay2 ESMTP"}
+    balancer.wait("admin", state="ready")
     assert [event["state"] for event in balancer.find("admin")] == ["drain", "ready"]
 
 
@@ -634,7 +635,7 @@ def test_status_command(start, relay, admin):
     result = admin.run("status")
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0] == f"smtplb 0.1.0, running, pid {balancer.pid}, 2 workers (libev)"
+    assert lines[0] == f"smtplb 0.1.0, running, pid {balancer.pid}, 2 workers ({ENGINE})"
     assert unwrapped(result.stdout).startswith(unwrapped(f"{lines[0]}{balancer.conf}"))
     assert ["smtp", f"127.0.0.1:{setup.port}", "relays"] in [line.split() for line in lines]
     table = [line.split() for line in lines if line.startswith("  ")]

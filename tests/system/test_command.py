@@ -99,9 +99,9 @@ def test_version():
     first, *others = result.stdout.splitlines()
     program, number = first.split(" ")
     assert program == "smtplb" and number[0].isdigit()
-    assert "engines: libev" in others
+    assert "engines: libev io_uring" in others
     libraries = dict(line.split(" ") for line in others[1:])
-    assert set(libraries) == {"libev", "libconfuse", "libmaxminddb", "libmicrohttpd", "jansson"}
+    assert set(libraries) == {"libev", "libconfuse", "libmaxminddb", "libmicrohttpd", "jansson", "liburing"}
     assert all(version[0].isdigit() for version in libraries.values())
 
 

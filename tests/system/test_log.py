@@ -9,7 +9,7 @@ import select
 import signal
 
 import pytest
-from balancer import Setup
+from balancer import ENGINE, Setup
 from peers import DEADLINE, eventually, smtp, unless_refused
 
 PIPE_BYTES = 4096
@@ -96,7 +96,7 @@ def test_ready_and_config_lines(start, relay):
     event = balancer.ready()
     assert list(event) == ["ts", "level", "event", "listeners", "pools", "workers", "engine", "pid"]
     values = (event[key] for key in ("listeners", "pools", "workers", "engine", "pid"))
-    assert tuple(values) == ("1", "1", "3", "libev", str(balancer.pid))
+    assert tuple(values) == ("1", "1", "3", ENGINE, str(balancer.pid))
     event = balancer.find("config")[0]
     assert list(event) == ["ts", "level", "event", "action", "detail"]
     assert (event["action"], event["detail"]) == ("loaded", str(balancer.conf))

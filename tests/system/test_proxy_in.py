@@ -440,6 +440,7 @@ def test_no_descriptor_to_wait_for_a_header_with(start, relay, faults):
         assert client.line() == b"220 relay ESMTP"
 
 
+@pytest.mark.engine("libev")
 def test_no_memory_to_wait_for_a_header_with(start, relay, faults):
     setup = trusting([relay(smtp()), relay(smtp())], workers=1, listener="proxy_timeout = 1h")
     balancer = start(setup, prefix=faults.prefix)

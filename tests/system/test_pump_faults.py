@@ -9,6 +9,10 @@ from faults import FOREVER
 from peers import eventually
 from test_pump import GREETING, SEED, Flood, Joined, Task, read_pieces
 
+# These are calls that libev's engine makes.
+pytestmark = pytest.mark.engine("libev")
+
+
 @pytest.fixture(name="join")
 def fixture_join(start, relay, faults):
     """join(): the one session of a balancer with faults."""

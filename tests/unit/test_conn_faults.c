@@ -98,7 +98,7 @@ START_TEST(lost_watch_while_connecting)
 	struct endpoint to = endpoint_of(&at);
 	turn();
 	fault_order("epoll_ctl", watch_errors[_i], 1, 1);
-	CALL(result = conn_connect(&fix.conn, &to, &anywhere));
+	CALL(result = conn_connect(&fix.conn, &to, &anywhere, false));
 	ck_assert_int_eq(result, 0);
 	await("C");
 	ck_assert_int_eq(fix.error, ENOMEM);
@@ -184,7 +184,7 @@ START_TEST(connect_that_ends_unseen)
 	set_up();
 	int listener = listening(&at);
 	struct endpoint to = endpoint_of(&at);
-	CALL(result = conn_connect(&fix.conn, &to, &anywhere));
+	CALL(result = conn_connect(&fix.conn, &to, &anywhere, false));
 	ck_assert_int_eq(result, 0);
 	fault_order("getsockopt", ENOBUFS, 1, 1);
 	await("C");

@@ -51,7 +51,8 @@ begin(struct fixture *fixture, const char *file, bool has_geo)
 	char folder[TEXT_MAX / 4], text[TEXT_MAX];
 	struct report report;
 	size_t len = 0;
-	*fixture = (struct fixture){.serving.worker_count = WORKERS};
+	*fixture = (struct fixture){
+		.serving = {.worker_count = WORKERS, .shared.engine = &engine_libev}};
 	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder) / 2));
 	strcat(folder, "/tests/unit/data/mmdb");
 	/* The plain part comes first, so that its lines are known. */

@@ -191,6 +191,7 @@ open_site(struct site *site)
 	site->runtime.snapshot = &site->fixture.snapshot;
 	site->runtime.pools = &site->pool;
 	site->runtime.tallies = site->tallies;
+	site->serving.shared.engine = &engine_libev;
 	site->serving.runtime = &site->runtime;
 	site->process = process_new("/proc/self");
 }

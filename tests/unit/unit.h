@@ -14,20 +14,32 @@
 #endif
 #endif
 
+static inline TCase *
+unit_tcase(Suite *suite, const char *name)
+{
+	TCase *cases = tcase_create(name);
+	tcase_set_timeout(cases, 120);
+	suite_add_tcase(suite, cases);
+	return cases;
+}
+
+static inline int
+unit_run(Suite *suite)
+{
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 /* A main that runs the suite made of the one TCase that `fill` adds its tests to. */
-#define UNIT_MAIN(name, fill)                                \
-	int main(void)                                       \
-	{                                                    \
-		Suite *suite = suite_create(name);           \
-		TCase *cases = tcase_create(name);           \
-		tcase_set_timeout(cases, 120);               \
-		fill(cases);                                 \
-		suite_add_tcase(suite, cases);               \
-		SRunner *runner = srunner_create(suite);     \
-		srunner_run_all(runner, CK_NORMAL);          \
-		int failed = srunner_ntests_failed(runner);  \
-		srunner_free(runner);                        \
-		return failed ? EXIT_FAILURE : EXIT_SUCCESS; \
+#define UNIT_MAIN(name, fill)                      \
+	int main(void)                             \
+	{                                          \
+		Suite *suite = suite_create(name); \
+		fill(unit_tcase(suite, name));     \
+		return unit_run(suite);            \
 	}
 
 #endif
