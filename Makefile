@@ -145,6 +145,7 @@ lab: deps-test ## real mail servers in network namespaces (root)
 		SMTPLB_BUILD=$(B) SMTPLB_ENGINE=$$engine tests/lab/run; \
 	done
 
+KERNEL_LINES ?= 'engine = libev' 'engine = io_uring'
 kernel: all deps-test ## smoke tests under Debian 12's kernel in qemu; KERNEL_LINES="'workers = 1'": so configured
 	@SMTPLB_BUILD=$(B) tests/kernel/run $(KERNEL_LINES)
 

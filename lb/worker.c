@@ -400,6 +400,7 @@ run(void *argument)
 	if (error)
 		return NULL;
 	ev_run(worker->loop, 0);
+	io_settle(&worker->io);
 	pthread_mutex_lock(&worker->mutex);
 	struct session_list *list = worker->wants_list;
 	worker->ended = true;

@@ -61,7 +61,8 @@ int io_init(struct io *io, struct ev_loop *loop, const struct engine *engine);
 int io_start(struct io *io);
 void io_fini(struct io *io); /* every conn must be closed */
 
-/* Has the kernel close at once what was closed: descriptors are free again. */
+/* Has the kernel do at once what was begun: what was sent goes as far as it goes, and what was
+ * closed is closed, its descriptor free again. From the loop's thread. */
 void io_settle(struct io *io);
 
 /* engine_uring's part of a conn. */
