@@ -133,7 +133,7 @@ unit: $(UNITS) $(REPLAYS) ## unit tests, and the fuzz corpora replayed
 	@tests/unit/run $(UNITS) -- $(REPLAYS)
 
 system: $(B)/smtplb $(B)/sink $(B)/load ## the balancer against scripted peers on loopback
-	@set -e; for engine in $$(tests/engines); do \
+	@set -e; for engine in $(or $(ENGINES),$$(tests/engines)); do \
 		echo "  tests/system under $$engine"; \
 		SMTPLB_BUILD=$(B) SMTPLB_ENGINE=$$engine /usr/bin/python3 -m pytest -q -n 4 tests/system; \
 	done
@@ -152,11 +152,13 @@ kernel: all deps-test ## smoke tests under Debian 12's kernel in qemu; KERNEL_LI
 asan: deps-tools ## unit and system tests under AddressSanitizer and UBSan
 	@$(MAKE) -j$$(nproc) VARIANT=asan asan-run
 
+asan-run: ENGINES = $(lastword $(shell tests/engines))
 asan-run: unit system
 
 tsan: deps-tools ## the threaded unit tests and the system tests under ThreadSanitizer
 	@$(MAKE) -j$$(nproc) VARIANT=tsan tsan-run
 
+tsan-run: ENGINES = libev
 tsan-run: unit system
 
 clang-build: deps-tools

@@ -59,7 +59,11 @@ def test_relays_know_the_client_of_the_front(lab, load, front):
         assert stranger.greeting.startswith(refusal)
         stranger.close()
 
-    connects = [one for relay in lab.relays.values() for one in relay.connects()]
+    def all_connects():
+        return [one for relay in lab.relays.values() for one in relay.connects()]
+
+    wait_until(lambda: SENDER6 in all_connects(), "the relay's line of the last session")
+    connects = all_connects()
     assert set(connects) == {SENDER, SENDER6}
     assert connects.count(SENDER6) == 1
     assert not [line for line in lab.relay_lines() if "haproxy read:" in line]
