@@ -256,12 +256,12 @@ def test_what_does_not_end_is_cut(scene, how, place):
 def test_what_had_not_begun_is_cut_too(scene):
     """In the gate."""
     stage = scene(
-        top="drain_timeout = 1h", pool="greeting_timeout = 1h greeting_budget = 1h"
+        top="drain_timeout = 30m", pool="greeting_timeout = 1h greeting_budget = 1h"
     )
     with stage.setup.connect() as client:
         silent = stage.setup.relays[0].next()
         stage.term()
-        stage.pass_time(3599)
+        stage.pass_time(1799)
         assert silent.exactly(28)
         stage.pass_time(2)
         assert client.rest() == b""
