@@ -72,6 +72,13 @@ addr_equal(const struct addr *a, const struct addr *b)
 	return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+bool
+addr_is_wildcard(const struct addr *addr)
+{
+	struct addr wildcard = {.family = addr->family};
+	return addr_equal(addr, &wildcard);
+}
+
 const char *
 addr_format(const struct addr *addr, char buf[ADDR_TEXT_MAX])
 {
@@ -268,19 +275,13 @@ endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 	return a->port == b->port && addr_equal(&a->addr, &b->addr);
 }
 
-static bool
-is_wildcard(const struct addr *addr)
-{
-	struct addr wildcard = {.family = addr->family};
-	return addr_equal(addr, &wildcard);
-}
-
 bool
 endpoint_overlaps(const struct endpoint *a, const struct endpoint *b)
 {
 	if (a->port != b->port || a->addr.family != b->addr.family)
 		return false;
-	return addr_equal(&a->addr, &b->addr) || is_wildcard(&a->addr) || is_wildcard(&b->addr);
+	return addr_equal(&a->addr, &b->addr) || addr_is_wildcard(&a->addr) ||
+	       addr_is_wildcard(&b->addr);
 }
 
 const char *

@@ -54,6 +54,9 @@ void addr_fold(struct addr *addr);
 
 bool addr_equal(const struct addr *a, const struct addr *b);
 
+/* 0.0.0.0 or ::, which is every address of its family to who listens. */
+bool addr_is_wildcard(const struct addr *addr);
+
 /* The network in which one host may change its address as it likes: an IPv4 address alone, or an
  * IPv6 /64. Of ADDR_NONE: itself. */
 struct prefix addr_network(const struct addr *addr);

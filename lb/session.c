@@ -25,7 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 void
@@ -36,7 +35,7 @@ session_set_phase(struct session *session, enum phase phase)
 }
 
 /* Deadlines: one timer a session. A later deadline only changes the number; the timer finds out
- * when it fires. */
+ * when it fires, at the latest after the time that its first attempt had to connect. */
 
 static void
 arm_timer(struct session *session, uint64_t after_ms)
@@ -70,6 +69,9 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int ready)
 	(void)loop;
 	(void)ready;
 	struct session *session = timer->data;
+	/* It lasts. */
+	if (!session->gate)
+		conn_detect_death(&session->backend);
 	if (session->deadline_ms == SESSION_NEVER)
 		return;
 	if (clock_ms_until(session->deadline_ms) > 0) {
@@ -170,14 +172,11 @@ session_screen(struct session *session)
 /* A session that has not begun, NULL when it can't. */
 static struct session *
 session_new(struct worker *worker, struct view *view, const struct listener_conf *listener, int fd,
-	const struct endpoint *source)
+	const struct endpoint *source, const struct endpoint *destination)
 {
 	struct session *session = calloc(1, sizeof(*session));
-	struct sockaddr_storage sa = {0};
-	socklen_t len = sizeof(sa);
-	if (!session || getsockname(fd, (struct sockaddr *)&sa, &len) < 0) {
+	if (!session) {
 		session_log_failed_begin(listener, source, errno);
-		free(session);
 		close(fd);
 		return NULL;
 	}
@@ -185,8 +184,8 @@ session_new(struct worker *worker, struct view *view, const struct listener_conf
 	session->view = view;
 	session->listener = listener;
 	session->source = *source;
-	endpoint_from_sockaddr(&session->destination, (struct sockaddr *)&sa);
-	session->listener_port = session->destination.port;
+	session->destination = *destination;
+	session->listener_port = destination->port;
 	session->began_ms = clock_ms();
 	session->connect_ms = session->greeting_ms = LOG_NONE;
 	ev_init(&session->timer, on_timer);
@@ -201,9 +200,9 @@ session_new(struct worker *worker, struct view *view, const struct listener_conf
 
 void
 session_begin(struct worker *worker, struct view *view, const struct listener_conf *listener,
-	int fd, const struct endpoint *source)
+	int fd, const struct endpoint *source, const struct endpoint *destination)
 {
-	struct session *session = session_new(worker, view, listener, fd, source);
+	struct session *session = session_new(worker, view, listener, fd, source, destination);
 	if (!session)
 		return;
 	if (proxy_in_is_due(session))
@@ -214,9 +213,9 @@ session_begin(struct worker *worker, struct view *view, const struct listener_co
 
 void
 session_turn_away(struct worker *worker, struct view *view, const struct listener_conf *listener,
-	int fd, const struct endpoint *source)
+	int fd, const struct endpoint *source, const struct endpoint *destination)
 {
-	struct session *session = session_new(worker, view, listener, fd, source);
+	struct session *session = session_new(worker, view, listener, fd, source, destination);
 	if (!session)
 		return;
 	session->hurried = true;

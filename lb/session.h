@@ -101,14 +101,17 @@ session_of_backend(struct conn *backend)
 	return (struct session *)((char *)backend - offsetof(struct session, backend));
 }
 
-/* Begins a session on an accepted socket, which it owns from here on. Sets no error: a session that
+/* Begins a session on an accepted socket, which it owns from here on, between the addresses that
+ * TCP knows. Sets no error: a session that
  * can't begin is closed, with a line in the log. */
 void session_begin(struct worker *worker, struct view *view, const struct listener_conf *listener,
-	int fd, const struct endpoint *source);
+	int fd, const struct endpoint *source, const struct endpoint *destination);
 
 /* The same where there is no descriptor for it to stay: it gets its reply and is closed at once. */
 void session_turn_away(struct worker *worker, struct view *view,
-	const struct listener_conf *listener, int fd, const struct endpoint *source);
+	const struct listener_conf *listener, int fd, const struct endpoint *source,
+	const struct endpoint *destination);
+
 /* Asks the acl and the limits about the session's source, and hands it on to the gate or refuses
  * it. */
 void session_screen(struct session *session);

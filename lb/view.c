@@ -8,6 +8,7 @@
 #include "lb/log.h"
 #include "lb/memory.h"
 #include "lb/session.h"
+#include "lb/session_log.h"
 #include "lb/tally.h"
 #include "lb/worker.h"
 
@@ -28,6 +29,7 @@ struct acceptor {
 	ev_io watcher;
 	struct view *view;
 	const struct listener_conf *listener;
+	struct endpoint endpoint;
 	int fd;
 };
 
@@ -62,6 +64,7 @@ view_new(struct worker *worker, struct runtime *runtime)
 		struct acceptor *acceptor = &view->acceptors[i];
 		acceptor->view = view;
 		acceptor->listener = binding->listener;
+		acceptor->endpoint = binding->endpoint;
 		acceptor->fd = binding->fds[worker_index(worker)];
 		ev_io_init(&acceptor->watcher, on_acceptable, acceptor->fd, EV_READ);
 		acceptor->watcher.data = acceptor;
@@ -178,7 +181,23 @@ view_resume(struct view *view)
 }
 
 typedef void begin_fn(struct worker *worker, struct view *view,
-	const struct listener_conf *listener, int fd, const struct endpoint *source);
+	const struct listener_conf *listener, int fd, const struct endpoint *source,
+	const struct endpoint *destination);
+
+/* Which address was called: only who listens on all of them has to ask. */
+static int
+find_destination(const struct acceptor *acceptor, int fd, struct endpoint *destination)
+{
+	struct sockaddr_storage sa = {0};
+	socklen_t len = sizeof(sa);
+	*destination = acceptor->endpoint;
+	if (!addr_is_wildcard(&destination->addr))
+		return 0;
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+		return -1;
+	endpoint_from_sockaddr(destination, (struct sockaddr *)&sa);
+	return 0;
+}
 
 /* Takes one connection out of the accept queue. Returns 0, or -1 with errno. */
 static int
@@ -190,9 +209,14 @@ accept_one(struct acceptor *acceptor, begin_fn *begin)
 	if (fd < 0)
 		return -1;
 	struct view *view = acceptor->view;
-	struct endpoint source;
+	struct endpoint source, destination;
 	endpoint_from_sockaddr(&source, (struct sockaddr *)&sa);
-	begin(view->worker, view, acceptor->listener, fd, &source);
+	if (find_destination(acceptor, fd, &destination) == 0) {
+		begin(view->worker, view, acceptor->listener, fd, &source, &destination);
+		return 0;
+	}
+	session_log_failed_begin(acceptor->listener, &source, errno);
+	close(fd);
 	return 0;
 }
 

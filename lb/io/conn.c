@@ -100,6 +100,13 @@ conn_finish_connect(struct conn *conn, int error)
 	conn->events->connected(conn, error);
 }
 
+void
+conn_detect_death(struct conn *conn)
+{
+	if (conn->fd >= 0 && !conn->detects_death)
+		conn->detects_death = socket_detect_death(conn->fd) == 0;
+}
+
 bool
 conn_is_open(const struct conn *conn)
 {

@@ -94,6 +94,7 @@ struct conn {
 	bool connecting;
 	bool receiving;
 	bool awaiting_leave;
+	bool detects_death;
 	bool has_early_data; /* sent before its turn, still unread */
 	bool ended;          /* `ended` or `failed` was told */
 	bool broken;         /* sending failed: what is sent from now on is dropped */
@@ -111,6 +112,10 @@ void conn_open(struct conn *conn, int fd);
  * socket_connect, when it can't even begin. */
 int conn_connect(
 	struct conn *conn, const struct endpoint *to, const struct addr *from, bool talks_first);
+
+/* From now on the other end's death is a failure (socket_detect_death). Accepted sockets need it
+ * not, and who connects does if it lasts. */
+void conn_detect_death(struct conn *conn);
 
 bool conn_is_open(const struct conn *conn);
 

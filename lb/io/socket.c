@@ -37,13 +37,19 @@ socket_new(const struct endpoint *to)
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
-	if (set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
-		set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0 ||
-		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S) < 0 ||
-		set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S) < 0 ||
-		set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS) < 0)
+	if (set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0)
 		return close_with_error(fd);
 	return fd;
+}
+
+int
+socket_detect_death(int fd)
+{
+	if (set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S) < 0 ||
+		set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S) < 0 ||
+		set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS) < 0)
+		return -1;
+	return set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
 int
@@ -146,7 +152,7 @@ listen_one(const struct endpoint *at, bool first)
 		return -1;
 	struct sockaddr_storage sa;
 	socklen_t len = endpoint_to_sockaddr(at, &sa);
-	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
+	if (socket_detect_death(fd) < 0 || set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
 		set_free_bind(fd, at->addr.family) < 0)
 		goto fail;
 	if (at->addr.family == ADDR_V6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) < 0)

@@ -1,12 +1,6 @@
 /*
- * The sockets under listeners and conns: made non-blocking and close-on-exec, with the options
- * that every TCP connection of ours has.
- *
- * TCP_NODELAY: replies go at once. Keepalive (after 60 s of silence, every 15 s) and
- * TCP_USER_TIMEOUT (300 s) end a connection whose other end is dead. The latter also ends one whose
- * other end takes nothing for so long, so it must not be shorter than what RFC 5321 section 4.5.3.2
- * gives a data block (3 minutes); it overrides a number of keepalive probes (tcp(7)). An accepted
- * socket inherits all of them from its listening socket.
+ * The sockets under listeners and conns: made non-blocking, close-on-exec, and with TCP_NODELAY:
+ * what is sent goes at once. An accepted socket has the options of its listening socket.
  */
 #ifndef LB_IO_SOCKET_H
 #define LB_IO_SOCKET_H
@@ -21,6 +15,13 @@ enum {
 
 /* A socket for a connection to `to`. Returns a descriptor, or -1 with errno. */
 int socket_new(const struct endpoint *to);
+
+/* Has the kernel end a connection whose other end is dead, by keepalive (after 60 s of silence,
+ * every 15 s) and TCP_USER_TIMEOUT (300 s). The latter also ends one whose other end takes nothing
+ * for so long, so it must not be shorter than what RFC 5321 section 4.5.3.2 gives a data block (3
+ * minutes); it overrides a number of keepalive probes (tcp(7)). Of listening sockets: all that they
+ * accept. Returns 0, or -1 with errno. */
+int socket_detect_death(int fd);
 
 /* Lets a socket's connection come from this address; from ADDR_NONE: from whichever the routes say.
  * The port is chosen by connect(2), so that connections to different backends may share it

@@ -80,6 +80,16 @@ class Talk:
                   for _, received, sent, local, _ in map(str.split, rows)}
         return queues[theirs][1] + queues[ours][0]
 
+    def timer(self):
+        """The kernel's, of the balancer's connection to the relay, by its name; "" for none."""
+        theirs, ours = (name[1] for name in (
+            self.relay.sock.getsockname(), self.relay.sock.getpeername()))
+        row = subprocess.run(
+            ["ss", "-Htno", f"sport = :{ours} and dport = :{theirs}"],
+            stdout=subprocess.PIPE, text=True, check=True).stdout
+        found = re.search(r"timer:\((\w+),", row)
+        return found[1] if found else ""
+
     def ended(self):
         """What the relay and the client heard last, before we took leave of them."""
         return self.relay.rest(), self.client.rest()

@@ -70,6 +70,7 @@ class Scenario:
             pool="greeting_retry = 20ms greeting_budget = 10s",
             health=f"type = http port = {site.port} interval = 50ms timeout = 50ms fall = 1000 greeting_fall = 0",
         )
+        self.setup.bind = f"0.0.0.0:{self.setup.port}"  # has to ask each client's socket for its own
         self.balancer = start(self.setup, prefix=faults.prefix)
 
     def turn(self):

@@ -1,6 +1,7 @@
 """Sessions that are left without an order: idle ones, and those that had their share."""
 
 import pytest
+from peers import eventually
 from scene import IDLE, PAUSE_S, said
 
 
@@ -34,6 +35,18 @@ def test_idle_in_the_middle(scene, place):
     assert talk.ended() == (b"", b"")
     stage.balancer.wait("session", result="idle", end="balancer")
     assert not stage.balancer.find("cut")
+
+
+def test_whether_the_relay_lives_is_asked_in_sessions_that_last(scene):
+    """They are few; the others are spared it."""
+    stage = scene(pool="connect_timeout = 5s")
+    talk = stage.talk()
+    talk.send()
+    stage.pass_time(4)
+    eventually(lambda: talk.timer() == "")  # once all is acknowledged
+    stage.pass_time(2)
+    eventually(lambda: talk.timer() == "keepalive")
+    talk.reply(b"250 2.0.0 taken")
 
 
 def test_rebalance_by_messages(scene):

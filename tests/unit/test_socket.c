@@ -76,8 +76,11 @@ START_TEST(test_both_sides_have_the_options)
 	ck_assert_int_eq(poll(&wait, 1, 10000), 1);
 	int accepted = accept(listening, NULL, NULL);
 	ck_assert_int_ge(accepted, 0);
-	check_options(client);
 	check_options(accepted);
+	ck_assert_int_eq(get_option(client, IPPROTO_TCP, TCP_NODELAY), 1);
+	ck_assert_int_eq(get_option(client, SOL_SOCKET, SO_KEEPALIVE), 0);
+	ck_assert_int_eq(socket_detect_death(client), 0);
+	check_options(client);
 	close(accepted);
 	close(client);
 	close(listening);
@@ -193,7 +196,7 @@ START_TEST(test_source_address)
 		ck_assert(addr_equal(&name.addr, &from));
 		ck_assert_uint_ne(name.port, 0);
 		ck_assert_int_eq(get_option(clients[i], IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT), 1);
-		check_options(clients[i]);
+		ck_assert_int_eq(get_option(clients[i], IPPROTO_TCP, TCP_NODELAY), 1);
 	}
 	for (int i = 0; i < 2; i++) {
 		close(clients[i]);
@@ -280,13 +283,13 @@ static const struct {
 	int error;
 } connect_faults[] = {
 	{"", {{"socket", 1, EMFILE}}, EMFILE},
-	{"", {{"setsockopt", 5, ENOMEM}}, ENOMEM},
+	{"", {{"setsockopt", 1, ENOMEM}}, ENOMEM},
 	{"", {{"connect", 1, EPERM}}, EPERM},
 	{"", {{"connect", 1, EADDRNOTAVAIL}}, EAGAIN},
 	{"", {{"connect", 1, EADDRNOTAVAIL}, {"connect", 2, EADDRNOTAVAIL}}, ENETUNREACH},
 	{"", {{"connect", 1, EADDRNOTAVAIL}, {"connect", 2, ENETUNREACH}}, EAGAIN},
 	{"", {{"connect", 1, EADDRNOTAVAIL}, {"socket", 2, EMFILE}}, EAGAIN},
-	{"127.9.8.7", {{"setsockopt", 6, ENOPROTOOPT}}, ENOPROTOOPT},
+	{"127.9.8.7", {{"setsockopt", 2, ENOPROTOOPT}}, ENOPROTOOPT},
 	{"127.9.8.7", {{"bind", 1, EADDRNOTAVAIL}}, EADDRNOTAVAIL},
 };
 
