@@ -6,10 +6,12 @@
 
 #include "lb/clock.h"
 #include "lb/gate.h"
+#include "lb/io/socket.h"
 #include "lb/log.h"
 #include "lb/session.h"
 #include "lb/session_log.h"
 #include "lb/session_counts.h"
+#include "lb/view.h"
 #include "lb/wire/proxy.h"
 #include "lb/worker.h"
 
@@ -166,7 +168,7 @@ attempt_begin(struct session *session, struct attempt *attempt)
 	if (!attempt->budget_ends_ms)
 		attempt->budget_ends_ms = attempt->began_us / 1000 + conf->greeting_budget_ms;
 	greeting_init(&attempt->greeting);
-	conn_init(&session->backend, worker_io(session->worker), &attempt_events);
+	conn_init(&session->backend, worker_io(view_worker(session->view)), &attempt_events);
 	session_set_phase(session, PHASE_CONNECT);
 	set_deadline(session, attempt, conf->connect_timeout_ms);
 	if (conn_connect(&session->backend, &session->relay_endpoint, &conf->source_address,
@@ -200,8 +202,8 @@ succeed(struct session *session, struct attempt *attempt, size_t behind)
 	uint64_t greeting_us = clock_us() - attempt->began_us - attempt->connect_us;
 	tally_add(&counts->sessions, 1);
 	durations_add(&counts->greeting, greeting_us);
-	session->connect_ms = attempt->connect_us / 1000;
-	session->greeting_ms = greeting_us / 1000;
+	session->connect_ms = (uint32_t)(attempt->connect_us / 1000);
+	session->greeting_ms = (uint32_t)(greeting_us / 1000);
 	pool_attempted(&attempt->pick, ATTEMPT_GREETED, NULL);
 	gate_passed(session, held, behind);
 }
@@ -214,7 +216,7 @@ on_connected(struct conn *conn, int error)
 	struct session *session = session_of_backend(conn);
 	struct attempt *attempt = gate_attempt(session);
 	if (error) {
-		fail_later_by_errno(session, error);
+		fail_later_by_errno(session, socket_connect_error(error, &session->relay_endpoint));
 		return;
 	}
 	attempt->connect_us = clock_us() - attempt->began_us;

@@ -7,6 +7,7 @@
 #include "lb/linger.h"
 #include "lb/session.h"
 #include "lb/session_log.h"
+#include "lb/view.h"
 #include "lb/worker.h"
 
 enum {
@@ -27,14 +28,14 @@ has_had_its_share(const struct session *session)
 static bool
 is_wanted_gone(const struct session *session)
 {
-	return !worker_view(session->worker) || pool_is_draining(session->relay) ||
+	return !worker_view(view_worker(session->view)) || pool_is_draining(session->relay) ||
 	       has_had_its_share(session);
 }
 
 bool
 leave_is_overdue(const struct session *session)
 {
-	return worker_is_late(session->worker) || pool_drain_is_over(session->relay);
+	return worker_is_late(view_worker(session->view)) || pool_drain_is_over(session->relay);
 }
 
 static bool
@@ -109,7 +110,7 @@ leave_deadline(const struct session *session)
 	const struct pool_conf *pool = session->listener->pool;
 	uint64_t idle_ms = session->touched_ms + session->listener->idle_timeout_ms;
 	if (session_awaits_final(session))
-		return SESSION_NEVER;
+		return DEADLINE_NEVER;
 	if (!may_speak(session))
 		return idle_ms;
 	if (is_wanted_gone(session))

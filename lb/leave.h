@@ -23,8 +23,8 @@ struct session;
  * After anything that passed, in the pump. Returns whether it did. */
 bool leave_if_due(struct session *session);
 
-/* Until when a session may stand still (clock_ms); SESSION_NEVER while the reply to a final dot may
- * come. */
+/* Until when a session may stand still (clock_ms); DEADLINE_NEVER while the reply to a final dot
+ * may come. */
 uint64_t leave_deadline(const struct session *session);
 
 /* That moment has come, in the pump. */

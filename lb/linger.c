@@ -4,6 +4,7 @@
 #include "lb/linger.h"
 
 #include "lb/session.h"
+#include "lb/view.h"
 #include "lb/worker.h"
 
 static void
@@ -48,7 +49,8 @@ linger_start(struct session *session)
 	bool has_left = session->client.ended && conn_is_flushed(&session->client);
 	conn_close(&session->backend);
 	conn_shutdown(&session->client);
-	session->lingers = !has_left && !session->hurried && worker_take_linger(session->worker);
+	session->lingers =
+		!has_left && !session->hurried && worker_take_linger(view_worker(session->view));
 	if (!session->lingers) {
 		conn_discard(&session->client);
 		session_close(session);

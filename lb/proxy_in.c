@@ -53,7 +53,7 @@ fail(struct session *session, const char *why, enum session_end end)
 static int
 renew_view(struct session *session)
 {
-	struct view *view = worker_view(session->worker);
+	struct view *view = worker_view(view_worker(session->view));
 	const struct listener_conf *listener =
 		view ? view_find_listener(view, session->listener->name) : NULL;
 	if (!listener || view == session->view)
@@ -154,7 +154,7 @@ static const struct conn_events proxy_client_events = {
 void
 proxy_in_enter(struct session *session)
 {
-	session->has_room = worker_take_room(session->worker);
+	session->has_room = worker_take_room(view_worker(session->view));
 	session->header = malloc(sizeof(*session->header));
 	if (!session->has_room || !session->header) {
 		session_limit(session, session->has_room ? LIMIT_RESOURCES : LIMIT_MAX_SESSIONS);

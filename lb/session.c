@@ -34,18 +34,8 @@ session_set_phase(struct session *session, enum phase phase)
 	session_log_phase(session);
 }
 
-/* Deadlines: one timer a session. A later deadline only changes the number; the timer finds out
- * when it fires, at the latest after the time that its first attempt had to connect. */
-
-static void
-arm_timer(struct session *session, uint64_t after_ms)
-{
-	struct ev_loop *loop = worker_io(session->worker)->loop;
-	session->timer_ms = clock_ms() + after_ms;
-	ev_timer_stop(loop, &session->timer);
-	ev_timer_set(&session->timer, (double)after_ms / 1000, 0);
-	ev_timer_start(loop, &session->timer);
-}
+/* Deadlines: a later one only changes the number. What is set in the worker finds out when it has
+ * passed, at the latest after the time that the session's first attempt had to connect. */
 
 void
 session_set_deadline(struct session *session, uint64_t after_ms)
@@ -56,29 +46,23 @@ session_set_deadline(struct session *session, uint64_t after_ms)
 void
 session_set_deadline_at(struct session *session, uint64_t deadline_ms)
 {
+	struct deadlines *deadlines = worker_deadlines(view_worker(session->view));
 	session->deadline_ms = deadline_ms;
-	if (deadline_ms == SESSION_NEVER)
-		return;
-	if (!ev_is_active(&session->timer) || session->timer_ms > deadline_ms)
-		arm_timer(session, clock_ms_until(deadline_ms));
+	if (deadline_ms < deadlines_when(deadlines, &session->deadline))
+		deadlines_set(deadlines, &session->deadline, deadline_ms);
 }
 
-static void
-on_timer(struct ev_loop *loop, ev_timer *timer, int ready)
+void
+session_pass_deadline(struct deadline *deadline)
 {
-	(void)loop;
-	(void)ready;
-	struct session *session = timer->data;
+	struct session *session =
+		(struct session *)((char *)deadline - offsetof(struct session, deadline));
 	/* It lasts. */
 	if (!session->gate)
 		conn_detect_death(&session->backend);
-	if (session->deadline_ms == SESSION_NEVER)
-		return;
-	if (clock_ms_until(session->deadline_ms) > 0) {
-		arm_timer(session, clock_ms_until(session->deadline_ms));
-		return;
-	}
-	if (session->phase == PHASE_RECV_PROXY)
+	if (clock_ms_until(session->deadline_ms) > 0)
+		session_set_deadline_at(session, session->deadline_ms);
+	else if (session->phase == PHASE_RECV_PROXY)
 		proxy_in_timeout(session);
 	else if (session->gate)
 		gate_timeout(session);
@@ -104,7 +88,7 @@ static void
 deny(struct session *session, const struct verdict *verdict)
 {
 	session_counts_denied(session, DENIAL_ACL);
-	denials_add(worker_denials(session->worker), session, verdict);
+	denials_add(worker_denials(view_worker(session->view)), session, verdict);
 	switch (session->listener->on_deny) {
 	case ON_DENY_421:
 		session_refuse(session, RESULT_DENIED, REPLY_DENIED_421);
@@ -129,7 +113,7 @@ static void
 give_room(struct session *session)
 {
 	if (session->has_room)
-		worker_give_room(session->worker);
+		worker_give_room(view_worker(session->view));
 	session->has_room = false;
 }
 
@@ -143,7 +127,7 @@ admit(struct session *session)
 	if (limit != LIMIT_NONE)
 		return limit;
 	if (!session->has_room)
-		session->has_room = worker_take_room(session->worker);
+		session->has_room = worker_take_room(view_worker(session->view));
 	if (session->has_room)
 		return LIMIT_NONE;
 	limits_withdraw(&session->admission);
@@ -175,21 +159,18 @@ session_new(struct worker *worker, struct view *view, const struct listener_conf
 	const struct endpoint *source, const struct endpoint *destination)
 {
 	struct session *session = calloc(1, sizeof(*session));
-	if (!session) {
+	if (!session || deadlines_enter(worker_deadlines(worker)) < 0) {
 		session_log_failed_begin(listener, source, errno);
+		free(session);
 		close(fd);
 		return NULL;
 	}
-	session->worker = worker;
 	session->view = view;
 	session->listener = listener;
 	session->source = *source;
 	session->destination = *destination;
 	session->listener_port = destination->port;
 	session->began_ms = clock_ms();
-	session->connect_ms = session->greeting_ms = LOG_NONE;
-	ev_init(&session->timer, on_timer);
-	session->timer.data = session;
 	conn_init(&session->client, worker_io(worker), &waiting_client_events);
 	conn_init(&session->backend, worker_io(worker), &attempt_events);
 	conn_open(&session->client, fd);
@@ -254,7 +235,7 @@ session_refuse(struct session *session, enum session_result result, enum reply r
 	session_decide(session, result, END_BALANCER);
 	if (session->gate)
 		gate_abandon(session);
-	size_t len = reply_format(text, reply, worker_hostname(session->worker),
+	size_t len = reply_format(text, reply, worker_hostname(view_worker(session->view)),
 		&session->source.addr, session_id_format(session, id));
 	if (conn_send_whole(&session->client, text, len) < 0) {
 		session_close(session);
@@ -272,7 +253,7 @@ session_limit(struct session *session, enum limit limit)
 	struct limits *limits = view_limits(session->view, session->listener);
 	struct rate_conf rate = limits_rate(limits, limit);
 	session_counts_denied(session, limit_denial(limit));
-	denials_limit(worker_denials(session->worker), session, limit, &rate);
+	denials_limit(worker_denials(view_worker(session->view)), session, limit, &rate);
 	session_refuse(session, RESULT_LIMITED, limit_reply(limit));
 }
 
@@ -286,7 +267,7 @@ session_close(struct session *session)
 	give_room(session);
 	limits_leave(&session->admission);
 	if (session->lingers)
-		worker_give_linger(session->worker);
+		worker_give_linger(view_worker(session->view));
 	/* A denied client has a line of its own already, and was counted with it. */
 	if (session->result != RESULT_DENIED) {
 		session_counts_end(session);
@@ -299,9 +280,9 @@ session_close(struct session *session)
 	session->relay = NULL;
 	if (session->greeted)
 		tracker_fini(&session->tracker);
-	ev_timer_stop(worker_io(session->worker)->loop, &session->timer);
+	deadlines_leave(worker_deadlines(view_worker(session->view)), &session->deadline);
 	session_set_phase(session, PHASE_CLOSED);
-	worker_remove(session->worker, session);
+	worker_remove(view_worker(session->view), session);
 }
 
 void
@@ -310,7 +291,7 @@ session_hurry(struct session *session)
 	bool is_served = session->phase == PHASE_PUMP || session->phase == PHASE_FLUSH;
 	if (is_served)
 		leave_look_again(session);
-	else if (worker_is_late(session->worker))
+	else if (worker_is_late(view_worker(session->view)))
 		session_cut(session);
 	else if (session->phase == PHASE_RECV_PROXY)
 		proxy_in_hurry(session);

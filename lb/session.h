@@ -15,6 +15,7 @@
 #include "acl/acl.h"
 #include "acl/addr.h"
 #include "conf/snapshot.h"
+#include "lb/deadlines.h"
 #include "lb/io/conn.h"
 #include "lb/limits.h"
 #include "lb/outcome.h"
@@ -22,13 +23,11 @@
 #include "lb/tracker.h"
 #include "lb/wire/reply.h"
 
-#include <ev.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct gate;
-struct listener_counts;
 struct proxy_reader;
 struct view;
 struct worker;
@@ -46,48 +45,43 @@ enum phase {
 };
 
 struct session {
-	struct worker *worker;
-	struct view *view; /* the configuration it began under */
+	struct view *view; /* the configuration it began under, of its worker's */
 	const struct listener_conf *listener;
-	struct listener_counts *counts; /* what its worker counts of the listener */
-	struct session *next, *prev;    /* among the worker's sessions */
-	enum phase phase;
-	bool hurried;  /* its descriptor is wanted back: to be turned away, without lingering */
-	bool has_room; /* counts among max_sessions: not those turned away */
-	struct admission admission; /* likewise, among the listener's and its client's */
-	bool lingers;               /* counted as such by the worker */
-	bool greeted;               /* a backend has, and the tracker reads along */
-	bool over_limit; /* of messages: refused once the backend has answered what came before */
-	bool rests;      /* the latest that a backend answered was a whole message */
-	bool decided;    /* result and end stand */
-	enum session_result result;
-	enum session_end end;
+	struct session *next, *prev; /* among the worker's sessions */
 	struct conn client;
 	struct conn backend;
 	struct proxy_reader *header; /* in PHASE_RECV_PROXY, until it has come */
 	struct gate *gate;           /* until the gate opens */
 	struct backend *relay;       /* the backend that is used, or tried */
 	struct endpoint relay_endpoint;
-	struct endpoint source; /* the client, */
-	struct endpoint
-		destination;    /* and the address it called: both as a header announced them */
-	uint16_t listener_port; /* the port of ours that was called */
-	ev_timer timer;
-	uint64_t deadline_ms; /* by clock_ms; SESSION_NEVER = none */
-	uint64_t timer_ms;    /* when the timer will look at the deadline */
+	struct endpoint source; /* the client, as TCP or a PROXY header had it */
+	union {
+		struct endpoint destination; /* the address it called, likewise: until it is */
+		struct tracker tracker;      /* greeted, from when on this reads along */
+	};
+	struct admission admission; /* among the listener's and its client's sessions */
+	uint64_t deadline_ms;       /* DEADLINE_NEVER = none; `deadline` is no later than that */
 	uint64_t id;
 	uint64_t began_ms;
 	uint64_t touched_ms; /* when the pump last moved a byte */
 	uint64_t bytes_in;   /* from the client */
 	uint64_t bytes_out;  /* for the client, taken from the backend or our own */
+	struct deadline deadline;
 	unsigned attempts;
 	unsigned queue_ms;
-	uint64_t connect_ms;  /* of the attempt that succeeded; LOG_NONE before */
-	uint64_t greeting_ms; /* likewise */
-	struct tracker tracker;
+	uint32_t connect_ms, greeting_ms; /* of the attempt that succeeded, once greeted */
+	uint16_t listener_port;           /* the port of ours that was called */
+	enum phase phase : 8;
+	enum session_result result : 8;
+	enum session_end end : 8;
+	bool decided : 1;  /* result and end stand */
+	bool hurried : 1;  /* its descriptor is wanted: to be turned away, without lingering */
+	bool has_room : 1; /* counts among max_sessions: not those turned away */
+	bool lingers : 1;  /* counted as such by the worker */
+	bool greeted : 1;
+	bool over_limit : 1; /* of messages: refused once what came before is answered */
+	bool rests : 1;      /* the latest that a backend answered was a whole message */
 };
-
-#define SESSION_NEVER UINT64_MAX
 
 static inline struct session *
 session_of_client(struct conn *client)
@@ -119,11 +113,14 @@ void session_screen(struct session *session);
 /* The one place where the phase changes. */
 void session_set_phase(struct session *session, enum phase phase);
 
-/* The phase's deadline is `after_ms` from now. The timer behind it is re-armed lazily. */
+/* The phase's deadline is `after_ms` from now. */
 void session_set_deadline(struct session *session, uint64_t after_ms);
 
-/* The same by clock_ms; SESSION_NEVER for no deadline. */
+/* The same by clock_ms; DEADLINE_NEVER for no deadline. */
 void session_set_deadline_at(struct session *session, uint64_t deadline_ms);
+
+/* For the worker's deadlines: this one of a session has passed. */
+void session_pass_deadline(struct deadline *deadline);
 
 /* A pool has called some of those who wait: a session in PHASE_QUEUE or PHASE_PAUSE looks again, if
  * it is one of them. */

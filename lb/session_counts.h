@@ -20,19 +20,8 @@ void session_counts_denied(struct session *session, enum denial why);
 void session_counts_end(struct session *session);
 
 /* Bytes from the client, and for it. */
-static inline void
-session_counts_in(struct session *session, size_t len)
-{
-	session->bytes_in += len;
-	tally_add(&session->counts->bytes[DIRECTION_IN], len);
-}
-
-static inline void
-session_counts_out(struct session *session, size_t len)
-{
-	session->bytes_out += len;
-	tally_add(&session->counts->bytes[DIRECTION_OUT], len);
-}
+void session_counts_in(struct session *session, size_t len);
+void session_counts_out(struct session *session, size_t len);
 
 /* A reply of its backend's. */
 void session_counts_reply(

@@ -25,7 +25,7 @@ look(struct session_info *info, const struct session *session, uint64_t now)
 		.client = session->source,
 		.phase = phase_name(session->phase),
 		.place = session_place_name(session),
-		.messages = tracker_messages(&session->tracker),
+		.messages = session->greeted ? tracker_messages(&session->tracker) : 0,
 		.age_ms = now - session->began_ms,
 		.bytes_in = session->bytes_in,
 		.bytes_out = session->bytes_out,

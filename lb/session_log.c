@@ -74,7 +74,7 @@ log_messages(struct log_line *line, const struct session *session)
 	const uint32_t *messages = tracker->messages;
 	char reply[REPLY_STATUS_TEXT_MAX];
 	bool known = session->greeted;
-	bool replied = tracker->last.code > 0;
+	bool replied = known && tracker->last.code > 0;
 	log_number(line, "messages", known ? tracker_messages(tracker) : LOG_NONE);
 	log_number(line, "accepted", known ? messages[OUTCOME_ACCEPTED] : LOG_NONE);
 	log_number(line, "deferred", known ? messages[OUTCOME_DEFERRED] : LOG_NONE);
@@ -100,14 +100,15 @@ session_log_end(const struct session *session)
 	log_text(&line, "result", session_result_names[session->result]);
 	log_text(&line, "end", session_end_names[session->end]);
 	log_number(&line, "queue_ms", session->queue_ms);
-	log_number(&line, "connect_ms", session->connect_ms);
-	log_number(&line, "greeting_ms", session->greeting_ms);
+	log_number(&line, "connect_ms", session->greeted ? session->connect_ms : LOG_NONE);
+	log_number(&line, "greeting_ms", session->greeted ? session->greeting_ms : LOG_NONE);
 	log_number(&line, "duration_ms", clock_ms() - session->began_ms);
 	log_number(&line, "bytes_in", session->bytes_in);
 	log_number(&line, "bytes_out", session->bytes_out);
 	log_messages(&line, session);
 	log_text(&line, "tls", NULL);
-	log_text(&line, "opaque", tracker_opaque_name(session->tracker.opaque));
+	log_text(&line, "opaque",
+		session->greeted ? tracker_opaque_name(session->tracker.opaque) : NULL);
 	log_end(&line);
 }
 

@@ -88,6 +88,12 @@ view_unref(struct view *view)
 	free(view);
 }
 
+struct worker *
+view_worker(const struct view *view)
+{
+	return view->worker;
+}
+
 struct pool *
 view_pool(const struct view *view, const struct pool_conf *conf)
 {

@@ -17,6 +17,8 @@ struct view *view_new(struct worker *worker, struct runtime *runtime);
 struct view *view_ref(struct view *view);
 void view_unref(struct view *view);
 
+struct worker *view_worker(const struct view *view);
+
 /* The listener of that name; NULL when there is none. */
 const struct listener_conf *view_find_listener(const struct view *view, const char *name);
 

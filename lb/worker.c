@@ -24,6 +24,7 @@ struct worker {
 	struct ev_loop *loop;
 	struct io io;
 	struct denials denials;
+	struct deadlines deadlines;
 	struct view *view; /* the current one; NULL before the first and once stopped */
 	ev_prepare reaper;
 	uint64_t id_base, id_count;
@@ -100,6 +101,12 @@ struct io *
 worker_io(struct worker *worker)
 {
 	return &worker->io;
+}
+
+struct deadlines *
+worker_deadlines(struct worker *worker)
+{
+	return &worker->deadlines;
 }
 
 struct denials *
@@ -372,6 +379,7 @@ worker_new(struct worker_shared *shared, unsigned index)
 		ev_loop_destroy(worker->loop);
 		goto fail;
 	}
+	deadlines_init(&worker->deadlines, worker->loop, session_pass_deadline);
 	pthread_mutex_init(&worker->mutex, NULL);
 	pthread_cond_init(&worker->answered, NULL);
 	ev_async_init(&worker->wake, on_wake);
@@ -443,6 +451,7 @@ worker_free(struct worker *worker)
 	ev_async_stop(worker->loop, &worker->wake);
 	io_fini(&worker->io);
 	denials_fini(&worker->denials);
+	deadlines_fini(&worker->deadlines);
 	worker_free_reserve(worker);
 	ev_loop_destroy(worker->loop);
 	pthread_cond_destroy(&worker->answered);

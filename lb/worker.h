@@ -5,6 +5,7 @@
 #ifndef LB_WORKER_H
 #define LB_WORKER_H
 
+#include "lb/deadlines.h"
 #include "lb/denials.h"
 #include "lb/io/conn.h"
 
@@ -68,6 +69,7 @@ struct denied *worker_denied(struct worker *worker);
 /* For its sessions, in its thread. */
 
 struct io *worker_io(struct worker *worker);
+struct deadlines *worker_deadlines(struct worker *worker);
 struct denials *worker_denials(struct worker *worker);
 struct view *worker_view(const struct worker *worker); /* in force; NULL once it stops */
 bool worker_is_late(const struct worker *worker);      /* it has had its time to stop */

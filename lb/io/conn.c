@@ -222,7 +222,6 @@ conn_drop_queue(struct conn *conn)
 		conn->queue = chunk->next;
 		chunk_put(chunk);
 	}
-	conn->queue_last = NULL;
 }
 
 void
@@ -241,12 +240,11 @@ conn_send(struct conn *conn, struct chunk *chunk)
 		return true;
 	}
 	assert(!conn->shutdown);
+	struct chunk **end = &conn->queue;
+	while (*end)
+		end = &(*end)->next;
+	*end = chunk;
 	chunk->next = NULL;
-	if (conn->queue)
-		conn->queue_last->next = chunk;
-	else
-		conn->queue = chunk;
-	conn->queue_last = chunk;
 	return conn->io->engine->send(conn);
 }
 

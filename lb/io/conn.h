@@ -22,7 +22,8 @@
 struct conn;
 
 struct conn_events {
-	/* The connection that conn_connect began stands (error 0), or does not (an errno). */
+	/* The connection that conn_connect began stands (error 0), or does not: connect(2)'s
+	 * errno, for socket_connect_error. */
 	void (*connected)(struct conn *conn, int error);
 	/* The next bytes. The chunk is the callee's. */
 	void (*received)(struct conn *conn, struct chunk *chunk);
@@ -77,7 +78,6 @@ struct ring_side {
 	bool has_more;          /* the socket had, when it was received from last */
 	bool has_end;           /* was received while nothing should be, */
 	int end;                /* an errno, or 0 for a FIN */
-	struct endpoint to;     /* while it connects */
 };
 
 struct conn {
@@ -87,18 +87,17 @@ struct conn {
 		ev_io watcher; /* engine_libev's */
 		struct ring_side ring;
 	};
-	int fd;              /* -1 = not open */
-	struct chunk *queue; /* to be sent, oldest first */
-	struct chunk *queue_last;
+	struct chunk *queue;  /* to be sent, oldest first */
 	struct chunk *unread; /* given back, to be received again */
-	bool connecting;
-	bool receiving;
-	bool awaiting_leave;
-	bool detects_death;
-	bool has_early_data; /* sent before its turn, still unread */
-	bool ended;          /* `ended` or `failed` was told */
-	bool broken;         /* sending failed: what is sent from now on is dropped */
-	bool shutdown;       /* conn_shutdown was called */
+	int fd;               /* -1 = not open */
+	bool connecting : 1;
+	bool receiving : 1;
+	bool awaiting_leave : 1;
+	bool detects_death : 1;  /* conn_detect_death was called */
+	bool has_early_data : 1; /* sent before its turn, still unread */
+	bool ended : 1;          /* `ended` or `failed` was told */
+	bool broken : 1;         /* sending failed: what is sent from now on is dropped */
+	bool shutdown : 1;       /* conn_shutdown was called */
 };
 
 /* Sets up a conn that is not open yet, in memory that is zero, or held a conn that was closed. */

@@ -109,14 +109,13 @@ flush(struct conn *conn)
 		conn->queue = chunk->next;
 		chunk_put(chunk);
 	}
-	conn->queue_last = NULL;
 }
 
 /* What is queued already waits for the watcher. */
 static bool
 send_queue(struct conn *conn)
 {
-	if (conn->queue == conn->queue_last) {
+	if (!conn->queue->next) {
 		flush(conn);
 		set_watcher(conn);
 	}

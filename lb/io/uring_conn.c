@@ -5,7 +5,6 @@
  * ones behind it are joined. Runs in its worker's thread.
  */
 #include "lb/io/engine.h"
-#include "lb/io/socket.h"
 #include "lb/io/uring.h"
 
 #include <assert.h>
@@ -53,8 +52,6 @@ join_queue(struct conn *conn)
 		if (!chunk_join(chunk, next))
 			return;
 		chunk->next = behind;
-		if (!behind)
-			conn->queue_last = chunk;
 	}
 }
 
@@ -137,7 +134,7 @@ on_complete(struct conn *conn, enum ring_tag tag, int result, struct chunk *chun
 			conn_peek(conn);
 		break;
 	case RING_CONNECT:
-		conn_finish_connect(conn, socket_connect_error(-result, &conn->ring.to));
+		conn_finish_connect(conn, -result);
 		break;
 	case RING_NOTHING:
 	case RING_SEND:
@@ -179,7 +176,6 @@ on_sent(struct chunk *chunk, int result)
 		ring_look_at(ring_of(conn), conn);
 		return;
 	}
-	conn->queue_last = NULL;
 	if (conn->shutdown)
 		send_fin(conn);
 	conn->events->sent(conn);
@@ -199,7 +195,6 @@ init(struct io *io)
 static int
 begin_connect(struct conn *conn, const struct endpoint *to)
 {
-	conn->ring.to = *to;
 	struct io_uring_sqe *sqe = ring_prepare(ring_of(conn));
 	struct sockaddr_storage *sa = ring_address(ring_of(conn), sqe);
 	socklen_t len = endpoint_to_sockaddr(to, sa);

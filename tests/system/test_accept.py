@@ -90,9 +90,10 @@ def test_one_aborted_connection_in_the_queue_at_the_stop(start, relay, faults):
 
 
 @pytest.mark.own_memory
+@pytest.mark.engine("libev")
 def test_memory_that_is_short(start, relay, faults):
     """Sessions come in until the loop needs memory to watch one more, and there is none but the
-    reserve. Then nobody is accepted before that is filled again."""
+    reserve. Then nobody is accepted before that is filled again. By io_uring it watches none."""
     setup = Setup([relay(smtp(b"one"))], workers=1)
     balancer = start(setup, prefix=faults.prefix)
     clients = []
