@@ -1,5 +1,6 @@
 /*
- * Chunks and the worker's pool of them: a free list with a bound. One thread, no locks.
+ * Chunks and the worker's pool of them: a shelf of free ones for each size, with a bound. One
+ * thread, no locks.
  */
 #include "lb/io/chunk.h"
 
@@ -9,33 +10,40 @@
 void
 chunk_pool_init(struct chunk_pool *pool)
 {
-	pool->free = NULL;
-	pool->kept = 0;
+	*pool = (struct chunk_pool){.plain = {.kept = 0}};
+}
+
+static void
+clear(struct chunk_shelf *shelf)
+{
+	while (shelf->free) {
+		struct chunk *chunk = shelf->free;
+		shelf->free = chunk->next;
+		free(chunk);
+	}
+	shelf->kept = 0;
 }
 
 void
 chunk_pool_fini(struct chunk_pool *pool)
 {
-	while (pool->free) {
-		struct chunk *chunk = pool->free;
-		pool->free = chunk->next;
-		free(chunk);
-	}
-	pool->kept = 0;
+	clear(&pool->plain);
+	clear(&pool->large);
 }
 
-struct chunk *
-chunk_get(struct chunk_pool *pool)
+static struct chunk *
+take(struct chunk_pool *pool, struct chunk_shelf *shelf, size_t size)
 {
-	struct chunk *chunk = pool->free;
+	struct chunk *chunk = shelf->free;
 	if (chunk) {
-		pool->free = chunk->next;
-		pool->kept--;
+		shelf->free = chunk->next;
+		shelf->kept--;
 	} else {
-		chunk = malloc(sizeof(*chunk));
+		chunk = malloc(sizeof(*chunk) + size);
 		if (!chunk)
 			return NULL;
 		chunk->pool = pool;
+		chunk->size = size;
 	}
 	chunk->next = NULL;
 	chunk->data = chunk->bytes;
@@ -43,26 +51,39 @@ chunk_get(struct chunk_pool *pool)
 	return chunk;
 }
 
+struct chunk *
+chunk_get(struct chunk_pool *pool)
+{
+	return take(pool, &pool->plain, CHUNK_SIZE);
+}
+
+struct chunk *
+chunk_get_large(struct chunk_pool *pool)
+{
+	return take(pool, &pool->large, CHUNK_LARGE);
+}
+
 void
 chunk_put(struct chunk *chunk)
 {
 	if (!chunk)
 		return;
-	struct chunk_pool *pool = chunk->pool;
-	if (pool->kept == CHUNK_KEPT) {
+	bool is_large = chunk->size == CHUNK_LARGE;
+	struct chunk_shelf *shelf = is_large ? &chunk->pool->large : &chunk->pool->plain;
+	if (shelf->kept == (is_large ? CHUNK_LARGE_KEPT : CHUNK_KEPT)) {
 		free(chunk);
 		return;
 	}
-	chunk->next = pool->free;
-	pool->free = chunk;
-	pool->kept++;
+	chunk->next = shelf->free;
+	shelf->free = chunk;
+	shelf->kept++;
 }
 
 bool
 chunk_join(struct chunk *chunk, struct chunk *from)
 {
 	size_t used = (size_t)(chunk->data - chunk->bytes) + chunk->len;
-	if (from->len > CHUNK_SIZE - used)
+	if (from->len > chunk->size - used)
 		return false;
 	memcpy(chunk->bytes + used, from->data, from->len);
 	chunk->len += from->len;

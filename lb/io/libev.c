@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-	RECEIVES_IN_A_ROW = 4, /* then the other sessions have their turn */
+	RECEIVED_IN_A_ROW = CHUNK_LARGE, /* bytes; then the other sessions have their turn */
 };
 
 static void on_ready(struct ev_loop *loop, ev_io *watcher, int ready);
@@ -165,17 +165,21 @@ finish_send(struct conn *conn)
 static void
 receive(struct conn *conn)
 {
-	for (int i = 0; i < RECEIVES_IN_A_ROW; i++) {
-		struct chunk *chunk = chunk_get(&conn->io->chunks);
+	for (size_t total = 0; total < RECEIVED_IN_A_ROW;) {
+		struct chunk *chunk = conn->streams ? chunk_get_large(&conn->io->chunks)
+						    : chunk_get(&conn->io->chunks);
 		if (!chunk) {
 			conn_end_receiving(conn, ENOMEM);
 			return;
 		}
-		ssize_t n = recv(conn->fd, chunk->bytes, CHUNK_SIZE, MSG_DONTWAIT);
+		size_t size = chunk->size;
+		ssize_t n = recv(conn->fd, chunk->bytes, size, MSG_DONTWAIT);
 		if (n > 0) {
 			chunk->len = (size_t)n;
+			total += chunk->len;
+			conn->streams = chunk->len >= CHUNK_SIZE;
 			conn->events->received(conn, chunk);
-			if (n < CHUNK_SIZE || conn->fd < 0 || !conn->receiving)
+			if ((size_t)n < size || conn->fd < 0 || !conn->receiving)
 				return;
 			continue;
 		}

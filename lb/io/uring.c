@@ -15,9 +15,8 @@
 enum {
 	COMPLETIONS = 4096,  /* of the completion queue */
 	ROUNDS_IN_A_ROW = 8, /* then timers and other watchers have their turn */
-	BUFFER_GROUP = 0,
-	POINTER_BITS = 48, /* of an address in user space; above it a generation, in */
-	TAG_MASK = 7,      /* its lowest bits a tag */
+	POINTER_BITS = 48,   /* of an address in user space; above it a generation, in */
+	TAG_MASK = 7,        /* its lowest bits a tag */
 };
 
 static const uint8_t allowed[] = {
@@ -32,37 +31,39 @@ static const uint8_t allowed[] = {
 /* Chunks that the kernel receives into. */
 
 static void
-give_chunk(struct ring *ring, unsigned number)
+give_chunk(struct ring *ring, struct ring_group *group, unsigned number)
 {
-	struct chunk *chunk = chunk_get(&ring->io->chunks);
-	ring->chunks[number] = chunk;
+	struct chunk *chunk = group->get(&ring->io->chunks);
+	group->chunks[number] = chunk;
 	if (!chunk) {
-		ring->missing++;
+		group->missing++;
 		return;
 	}
-	io_uring_buf_ring_add(ring->buffers, chunk->bytes, CHUNK_SIZE, (unsigned short)number,
-		RING_CHUNKS - 1, 0);
-	io_uring_buf_ring_advance(ring->buffers, 1);
+	io_uring_buf_ring_add(group->buffers, chunk->bytes, (unsigned)chunk->size,
+		(unsigned short)(group->first + number), (int)group->count - 1, 0);
+	io_uring_buf_ring_advance(group->buffers, 1);
 }
 
 static struct chunk *
 take_chunk(struct ring *ring, unsigned number, int len)
 {
-	struct chunk *chunk = ring->chunks[number];
-	give_chunk(ring, number);
+	struct ring_group *group = &ring->groups[number < RING_CHUNKS ? RING_PLAIN : RING_STREAM];
+	number -= group->first;
+	struct chunk *chunk = group->chunks[number];
+	give_chunk(ring, group, number);
 	chunk->len = len > 0 ? (size_t)len : 0;
 	return chunk;
 }
 
 static void
-give_missing(struct ring *ring)
+give_missing(struct ring *ring, struct ring_group *group)
 {
-	if (!ring->missing)
+	if (!group->missing)
 		return;
-	ring->missing = 0;
-	for (unsigned i = 0; i < RING_CHUNKS; i++) {
-		if (!ring->chunks[i])
-			give_chunk(ring, i);
+	group->missing = 0;
+	for (unsigned i = 0; i < group->count; i++) {
+		if (!group->chunks[i])
+			give_chunk(ring, group, i);
 	}
 }
 
@@ -193,7 +194,8 @@ on_turn(struct ev_loop *loop, ev_prepare *turn, int ready)
 	(void)ready;
 	struct ring *ring = turn->data;
 	ev_idle_stop(loop, &ring->again);
-	give_missing(ring);
+	for (unsigned i = 0; i < RING_GROUPS; i++)
+		give_missing(ring, &ring->groups[i]);
 	for (int round = 0; has_work(ring); round++) {
 		if (round == ROUNDS_IN_A_ROW) {
 			ev_idle_start(loop, &ring->again);
@@ -249,25 +251,36 @@ restrict_operations(struct ring *ring)
 }
 
 static size_t
-buffers_size(void)
+buffers_size(const struct ring_group *group)
 {
-	return RING_CHUNKS * sizeof(struct io_uring_buf);
+	return group->count * sizeof(struct io_uring_buf);
 }
 
 static int
-register_buffers(struct ring *ring)
+register_group(struct ring *ring, enum ring_group_number number)
 {
-	ring->buffers = mmap(
-		NULL, buffers_size(), PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
-	if (ring->buffers == MAP_FAILED)
+	struct ring_group *group = &ring->groups[number];
+	void *buffers = mmap(NULL, buffers_size(group), PROT_READ | PROT_WRITE,
+		MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+	if (buffers == MAP_FAILED)
 		return -errno;
-	io_uring_buf_ring_init(ring->buffers);
+	group->buffers = buffers;
+	io_uring_buf_ring_init(group->buffers);
 	struct io_uring_buf_reg registration = {
-		.ring_addr = (uintptr_t)ring->buffers,
-		.ring_entries = RING_CHUNKS,
-		.bgid = BUFFER_GROUP,
+		.ring_addr = (uintptr_t)buffers,
+		.ring_entries = group->count,
+		.bgid = number,
 	};
 	return io_uring_register_buf_ring(&ring->uring, &registration, 0);
+}
+
+static void
+free_groups(struct ring *ring)
+{
+	for (unsigned i = 0; i < RING_GROUPS; i++) {
+		if (ring->groups[i].buffers)
+			munmap(ring->groups[i].buffers, buffers_size(&ring->groups[i]));
+	}
 }
 
 static int
@@ -281,15 +294,15 @@ set_up(struct ring *ring)
 	int error = io_uring_queue_init_params(RING_ENTRIES, &ring->uring, &params);
 	if (error < 0)
 		return error;
-	error = register_buffers(ring);
+	for (unsigned i = 0; i < RING_GROUPS && error == 0; i++)
+		error = register_group(ring, i);
 	if (error == 0)
 		error = io_uring_register_eventfd(&ring->uring, ring->wake_fd);
 	if (error == 0)
 		error = restrict_operations(ring);
 	if (error < 0) {
 		io_uring_queue_exit(&ring->uring);
-		if (ring->buffers && (void *)ring->buffers != MAP_FAILED)
-			munmap(ring->buffers, buffers_size());
+		free_groups(ring);
 	}
 	return error;
 }
@@ -301,6 +314,14 @@ ring_init(struct io *io)
 	if (!ring)
 		return -1;
 	ring->io = io;
+	ring->groups[RING_PLAIN] =
+		(struct ring_group){.chunks = ring->chunks, .count = RING_CHUNKS, .get = chunk_get};
+	ring->groups[RING_STREAM] = (struct ring_group){
+		.chunks = ring->chunks + RING_CHUNKS,
+		.first = RING_CHUNKS,
+		.count = RING_LARGE,
+		.get = chunk_get_large,
+	};
 	ring->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	int error = ring->wake_fd < 0 ? -errno : set_up(ring);
 	if (error < 0) {
@@ -311,8 +332,10 @@ ring_init(struct io *io)
 		return -1;
 	}
 	io->ring = ring;
-	for (unsigned i = 0; i < RING_CHUNKS; i++)
-		give_chunk(ring, i);
+	for (unsigned i = 0; i < RING_GROUPS; i++) {
+		ring->groups[i].missing = ring->groups[i].count;
+		give_missing(ring, &ring->groups[i]);
+	}
 	ev_io_init(&ring->wake, on_wake, ring->wake_fd, EV_READ);
 	ring->wake.data = ring;
 	ev_idle_init(&ring->again, on_again);
@@ -351,8 +374,8 @@ ring_fini(struct io *io)
 	ev_idle_stop(io->loop, &ring->again);
 	ev_io_stop(io->loop, &ring->wake);
 	io_uring_queue_exit(&ring->uring);
-	munmap(ring->buffers, buffers_size());
-	for (unsigned i = 0; i < RING_CHUNKS; i++)
+	free_groups(ring);
+	for (unsigned i = 0; i < RING_CHUNKS + RING_LARGE; i++)
 		chunk_put(ring->chunks[i]);
 	close(ring->wake_fd);
 	free(ring);

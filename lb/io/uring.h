@@ -17,7 +17,17 @@
 
 enum {
 	RING_ENTRIES = 256, /* of the submission queue */
-	RING_CHUNKS = 64,   /* that the kernel receives into; a power of two */
+	RING_CHUNKS = 64,   /* that the kernel receives into, */
+	RING_LARGE = 8,     /* and large ones; powers of two */
+};
+
+/* Chunks that the kernel receives into, all of one size. */
+struct ring_group {
+	struct io_uring_buf_ring *buffers;
+	struct chunk **chunks; /* in `buffers`, by number; NULL for want of memory */
+	unsigned first, count; /* their numbers, which are the ring's */
+	unsigned missing;      /* so many */
+	struct chunk *(*get)(struct chunk_pool *pool);
 };
 
 /* What an operation was; with the conn, or the chunk, in one word of the kernel's. */
@@ -29,12 +39,17 @@ enum ring_tag {
 	RING_SEND, /* of a chunk, not of a conn */
 };
 
+enum ring_group_number {
+	RING_PLAIN,
+	RING_STREAM,
+	RING_GROUPS,
+};
+
 struct ring {
 	struct io *io;
 	struct io_uring uring;
-	struct io_uring_buf_ring *buffers;
-	struct chunk *chunks[RING_CHUNKS]; /* in `buffers`, by number; NULL for want of memory */
-	unsigned missing;                  /* so many */
+	struct chunk *chunks[RING_CHUNKS + RING_LARGE];
+	struct ring_group groups[RING_GROUPS];           /* of them */
 	struct sockaddr_storage addresses[RING_ENTRIES]; /* to connect to, until submitted */
 	int wake_fd;
 	ev_io wake;

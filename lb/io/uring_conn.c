@@ -25,6 +25,7 @@ begin_receive(struct conn *conn)
 	struct io_uring_sqe *sqe = ring_prepare(ring_of(conn));
 	io_uring_prep_recv(sqe, conn->fd, NULL, 0, 0);
 	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = conn->streams ? RING_STREAM : RING_PLAIN;
 	if (!conn->ring.has_more)
 		sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
 	ring_expect(sqe, conn, RING_RECEIVE);
@@ -98,11 +99,25 @@ on_end(struct conn *conn, int error)
 		conn_end_receiving(conn, error);
 }
 
+/* Where there is no large one a plain one will do. */
+static void
+on_no_chunk(struct conn *conn)
+{
+	struct ring *ring = ring_of(conn);
+	if (!conn->streams && ring->groups[RING_PLAIN].missing == RING_CHUNKS) {
+		on_end(conn, ENOMEM);
+		return;
+	}
+	conn->streams = false;
+	ring_look_at(ring, conn);
+}
+
 static void
 on_received(struct conn *conn, int result, struct chunk *chunk)
 {
 	conn->ring.receives = false;
 	if (result > 0) {
+		conn->streams = chunk->len >= CHUNK_SIZE;
 		ring_look_at(ring_of(conn), conn);
 		if (conn->receiving && !conn->unread)
 			conn->events->received(conn, chunk);
@@ -111,10 +126,9 @@ on_received(struct conn *conn, int result, struct chunk *chunk)
 		return;
 	}
 	chunk_put(chunk);
-	if (result == -ENOBUFS && ring_of(conn)->missing == RING_CHUNKS)
-		on_end(conn, ENOMEM);
-	else if (result == -ENOBUFS || result == -EINTR || result == -EAGAIN ||
-		 result == -ECANCELED)
+	if (result == -ENOBUFS)
+		on_no_chunk(conn);
+	else if (result == -EINTR || result == -EAGAIN || result == -ECANCELED)
 		ring_look_at(ring_of(conn), conn);
 	else
 		on_end(conn, -result);

@@ -4,6 +4,7 @@
 #include "lb/io/chunk.h"
 #include "tests/unit/unit.h"
 
+#include <stddef.h>
 #include <string.h>
 
 static struct chunk *
@@ -49,19 +50,34 @@ END_TEST
 
 START_TEST(test_pool_keeps_a_bounded_number)
 {
+	static const struct {
+		struct chunk *(*get)(struct chunk_pool *pool);
+		size_t shelf, size;
+		unsigned kept;
+	} rows[] = {
+		{chunk_get, offsetof(struct chunk_pool, plain), CHUNK_SIZE, CHUNK_KEPT},
+		{chunk_get_large, offsetof(struct chunk_pool, large), CHUNK_LARGE,
+			CHUNK_LARGE_KEPT},
+	};
 	struct chunk_pool pool;
 	struct chunk *chunks[CHUNK_KEPT + 10];
 	chunk_pool_init(&pool);
-	for (size_t i = 0; i < CHUNK_KEPT + 10; i++)
-		chunks[i] = filled(&pool, 1, 'x');
+	const struct chunk_shelf *shelf = (void *)((char *)&pool + rows[_i].shelf);
+	for (size_t i = 0; i < CHUNK_KEPT + 10; i++) {
+		chunks[i] = rows[_i].get(&pool);
+		ck_assert_ptr_nonnull(chunks[i]);
+		ck_assert_uint_eq(chunks[i]->size, rows[_i].size);
+		memset(chunks[i]->bytes, 'x', rows[_i].size);
+	}
 	for (size_t i = 0; i < CHUNK_KEPT + 10; i++)
 		chunk_put(chunks[i]);
 	chunk_put(NULL);
-	ck_assert_uint_eq(pool.kept, CHUNK_KEPT);
-	struct chunk *again = chunk_get(&pool);
+	ck_assert_uint_eq(shelf->kept, rows[_i].kept);
+	ck_assert_uint_eq(pool.plain.kept + pool.large.kept, rows[_i].kept);
+	struct chunk *again = rows[_i].get(&pool);
 	ck_assert_uint_eq(again->len, 0);
 	ck_assert_ptr_eq(again->data, again->bytes);
-	ck_assert_uint_eq(pool.kept, CHUNK_KEPT - 1);
+	ck_assert_uint_eq(shelf->kept, rows[_i].kept - 1);
 	chunk_put(again);
 	chunk_pool_fini(&pool);
 }
@@ -71,7 +87,7 @@ static void
 add(TCase *cases)
 {
 	tcase_add_test(cases, test_join);
-	tcase_add_test(cases, test_pool_keeps_a_bounded_number);
+	tcase_add_loop_test(cases, test_pool_keeps_a_bounded_number, 0, 2);
 }
 
 UNIT_MAIN("chunk", add)
