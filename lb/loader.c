@@ -8,6 +8,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+
+enum {
+	LOADER_NICE = 19,
+};
 
 struct loader {
 	struct ev_loop *loop;
@@ -45,6 +50,9 @@ static void *
 load(void *argument)
 {
 	struct loader *loader = argument;
+	/* Of this thread alone (setpriority(2)): sessions come first. Refused it only takes longer.
+	 */
+	setpriority(PRIO_PROCESS, 0, LOADER_NICE);
 	if (loader->base)
 		read_again(loader);
 	else
