@@ -269,7 +269,7 @@ register_group(struct ring *ring, enum ring_group_number number)
 	struct io_uring_buf_reg registration = {
 		.ring_addr = (uintptr_t)buffers,
 		.ring_entries = group->count,
-		.bgid = number,
+		.bgid = (uint16_t)number,
 	};
 	return io_uring_register_buf_ring(&ring->uring, &registration, 0);
 }

@@ -34,8 +34,8 @@ static struct {
 			       sent, L left */
 	size_t told_len;
 	int error;
-	uint8_t got[1 << 20]; /* what was received */
-	size_t got_len;
+	uint8_t got[1 << 20];        /* what was received */
+	size_t got_len, got_longest; /* all of it, and the longest chunk */
 	bool close_on_event;
 	bool in_call; /* of a conn_* function */
 	bool waits;   /* for `sent` */
@@ -99,6 +99,8 @@ on_received(struct conn *conn, struct chunk *chunk)
 	ck_assert_uint_le(fix.got_len + chunk->len, sizeof(fix.got));
 	memcpy(fix.got + fix.got_len, chunk->data, chunk->len);
 	fix.got_len += chunk->len;
+	if (chunk->len > fix.got_longest)
+		fix.got_longest = chunk->len;
 	chunk_put(chunk);
 	tell('R');
 }

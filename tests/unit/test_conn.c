@@ -297,6 +297,35 @@ START_TEST(close_in_an_event)
 }
 END_TEST
 
+/* Has the other end say that much, and waits for it. Returns the longest chunk's length. */
+static size_t
+longest_of(size_t len)
+{
+	static const uint8_t bytes[CHUNK_SIZE + CHUNK_LARGE];
+	fix.got_len = fix.got_longest = 0;
+	ck_assert_int_eq(send(fix.other, bytes, len, 0), (ssize_t)len);
+	while (fix.got_len < len)
+		ev_run(fix.loop, EVRUN_ONCE);
+	return fix.got_longest;
+}
+
+/* Once a chunk was full, until less than that is there. */
+START_TEST(a_stream_comes_in_large_chunks)
+{
+	int fds[2];
+	set_up();
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	fix.other = fds[1];
+	CALL(conn_open(&fix.conn, fds[0]));
+	CALL(conn_receive(&fix.conn));
+	ck_assert_uint_eq(longest_of(CHUNK_SIZE), CHUNK_SIZE);
+	ck_assert_uint_eq(longest_of(CHUNK_LARGE), CHUNK_LARGE);
+	ck_assert_uint_eq(longest_of(1), 1);
+	ck_assert_uint_eq(longest_of(CHUNK_SIZE + 1), CHUNK_SIZE);
+	tear_down();
+}
+END_TEST
+
 /* ... and nothing follows: neither the rest of what is there nor, after `sent`, what could be
  * received as well. */
 START_TEST(nothing_follows_a_close_in_received)
@@ -422,6 +451,7 @@ add(TCase *cases)
 	tcase_add_test(cases, a_reset_while_receiving);
 	tcase_add_test(cases, a_reset_while_sending);
 	tcase_add_test(cases, close_in_an_event);
+	tcase_add_test(cases, a_stream_comes_in_large_chunks);
 	tcase_add_test(cases, nothing_follows_a_close_in_received);
 	tcase_add_test(cases, nothing_follows_a_close_in_sent);
 	tcase_add_test(cases, connect_and_talk);
