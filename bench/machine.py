@@ -83,7 +83,7 @@ def describe():
     model = next((line.partition(":")[2].strip()
                   for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.machine())
-    return {"cpu": model, "cores": len(cpus()), "kernel": platform.release(),
+    return {"cpu": model, "cores": len(cpus()), "kernel": platform.release().partition("-")[0],
             "arch": platform.machine(), "load_average": os.getloadavg()[0]}
 
 
