@@ -95,7 +95,7 @@ struct conn {
 	bool awaiting_leave : 1;
 	bool detects_death : 1;  /* conn_detect_death was called */
 	bool has_early_data : 1; /* sent before its turn, still unread */
-	bool streams : 1;        /* more than a chunk holds was there, when received last */
+	bool streams : 1;        /* a chunk was full, when it was received from last */
 	bool ended : 1;          /* `ended` or `failed` was told */
 	bool broken : 1;         /* sending failed: what is sent from now on is dropped */
 	bool shutdown : 1;       /* conn_shutdown was called */
