@@ -1,11 +1,13 @@
 /*
  * The loader thread. What it works on is handed over by thread creation and the ev_async that ends
- * it: between the two it is the thread's, otherwise the main thread's.
+ * it: between the two it is the thread's, otherwise the main thread's. Where the two part for good,
+ * the thread through or the loader freed, the second to go takes what is left with it.
  */
 #include "lb/loader.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -21,6 +23,7 @@ struct loader {
 	void *context;
 	ev_async finished;
 	pthread_t thread;
+	atomic_bool parted; /* one of the two is through with it */
 	bool running;
 	bool again;            /* the main thread's always */
 	struct snapshot *base; /* to be read anew; NULL: the file is loaded */
@@ -46,21 +49,6 @@ read_again(struct loader *loader)
 	loaded->snapshot = NULL;
 }
 
-static void *
-load(void *argument)
-{
-	struct loader *loader = argument;
-	/* Of this thread alone (setpriority(2)): sessions come first. Refused it only takes longer.
-	 */
-	setpriority(PRIO_PROCESS, 0, LOADER_NICE);
-	if (loader->base)
-		read_again(loader);
-	else
-		loader->loaded.snapshot = snapshot_load(loader->file, &loader->report);
-	ev_async_send(loader->loop, &loader->finished);
-	return NULL;
-}
-
 static void
 settle(struct loader *loader)
 {
@@ -74,11 +62,39 @@ settle(struct loader *loader)
 	loader->changed = NULL;
 }
 
+/* Nobody is told. */
+static void
+drop(struct loader *loader)
+{
+	snapshot_unref(loader->loaded.snapshot);
+	settle(loader);
+	free(loader);
+}
+
+static void *
+load(void *argument)
+{
+	struct loader *loader = argument;
+	/* Of this thread alone (setpriority(2)): sessions come first. Refused it only takes longer.
+	 */
+	setpriority(PRIO_PROCESS, 0, LOADER_NICE);
+	if (loader->base)
+		read_again(loader);
+	else
+		loader->loaded.snapshot = snapshot_load(loader->file, &loader->report);
+	if (atomic_exchange(&loader->parted, true))
+		drop(loader);
+	else
+		ev_async_send(loader->loop, &loader->finished);
+	return NULL;
+}
+
 static int
 begin(struct loader *loader)
 {
 	report_init(&loader->report);
 	loader->loaded = (struct loaded){.report = &loader->report, .changed = loader->changed};
+	atomic_store(&loader->parted, false);
 	int error = pthread_create(&loader->thread, NULL, load, loader);
 	loader->running = error == 0;
 	if (error)
@@ -165,9 +181,14 @@ loader_new(struct ev_loop *loop, const char *file, loader_done_fn *done, void *c
 void
 loader_free(struct loader *loader)
 {
+	pthread_t thread = loader->thread;
 	ev_async_stop(loader->loop, &loader->finished);
-	if (loader->running)
-		pthread_detach(loader->thread);
-	else
+	if (!loader->running) {
 		free(loader);
+	} else if (atomic_exchange(&loader->parted, true)) {
+		pthread_join(thread, NULL);
+		drop(loader);
+	} else {
+		pthread_detach(thread);
+	}
 }

@@ -29,8 +29,8 @@ typedef void loader_done_fn(void *context, const struct loaded *loaded);
 struct loader *loader_new(
 	struct ev_loop *loop, const char *file, loader_done_fn *done, void *context);
 
-/* Tells nothing more. A load under way may hang on a dead disk: it is left alone, with the memory
- * that it uses, so this is for the end of the program. */
+/* Tells nothing more. A load under way, which may hang on a dead disk, is not awaited: it frees
+ * what it uses when it is through. */
 void loader_free(struct loader *loader);
 
 /* Starts to load the file; while a load is under way, another begins when it is done. Returns 0, or

@@ -6,15 +6,17 @@
 
 #include "tests/unit/unit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/test_loader.XXXXXX";
-static char list_path[64], conf_path[64];
+static char list_path[64], conf_path[64], conf_text[512];
 
 struct told {
 	unsigned count;
@@ -68,18 +70,17 @@ on_loaded(void *context, const struct loaded *loaded)
 static void
 begin(void)
 {
-	char text[512];
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	snprintf(list_path, sizeof(list_path), "%s/list", folder);
 	snprintf(conf_path, sizeof(conf_path), "%s/smtplb.conf", folder);
-	snprintf(text, sizeof(text),
+	snprintf(conf_text, sizeof(conf_text),
 		"user = \"\"\n"
 		"acl senders { allow = { file:%s } }\n"
 		"pool relays { proxy_protocol = v2 backend one { address = 127.0.0.1 } }\n"
 		"listener smtp { bind = 127.0.0.1:25 acl = senders pool = relays }\n",
 		list_path);
 	write_file(list_path, "127.0.0.1\n");
-	write_file(conf_path, text);
+	write_file(conf_path, conf_text);
 	loop = ev_loop_new(0);
 	loader = loader_new(loop, conf_path, on_loaded, NULL);
 	ck_assert_ptr_nonnull(loader);
@@ -220,6 +221,42 @@ START_TEST(file_is_loaded_after_a_load)
 }
 END_TEST
 
+static size_t
+count_threads(void)
+{
+	size_t count = 0;
+	DIR *threads = opendir("/proc/self/task");
+	ck_assert_ptr_nonnull(threads);
+	for (const struct dirent *entry; (entry = readdir(threads)) != NULL;)
+		count += entry->d_name[0] != '.';
+	closedir(threads);
+	return count;
+}
+
+/* The loader is freed while its thread still reads, or when it is through and nobody was told:
+ * what it leaves behind is for LeakSanitizer to find. */
+START_TEST(freed_with_a_load)
+{
+	snapshot_unref(load_first());
+	size_t threads = count_threads();
+	unlink(conf_path);
+	ck_assert_int_eq(mkfifo(conf_path, 0600), 0);
+	ck_assert_int_eq(loader_start(loader), 0);
+	FILE *conf = fopen(conf_path, "w"); /* once the thread reads */
+	ck_assert_ptr_nonnull(conf);
+	if (_i == 0)
+		loader_free(loader);
+	fputs(conf_text, conf);
+	ck_assert_int_eq(fclose(conf), 0);
+	while (count_threads() > threads)
+		sched_yield();
+	if (_i == 1)
+		loader_free(loader);
+	ck_assert_uint_eq(told.count, 1);
+	loader = loader_new(loop, conf_path, on_loaded, NULL);
+}
+END_TEST
+
 static void
 fill(TCase *cases)
 {
@@ -229,6 +266,7 @@ fill(TCase *cases)
 	tcase_add_loop_test(cases, overtaken, 0, 2);
 	tcase_add_test(cases, overtaken_once_it_was_read);
 	tcase_add_test(cases, file_is_loaded_after_a_load);
+	tcase_add_loop_test(cases, freed_with_a_load, 0, 2);
 }
 
 UNIT_MAIN("loader", fill)
