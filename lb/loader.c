@@ -7,14 +7,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-
-enum {
-	LOADER_NICE = 19,
-};
 
 struct loader {
 	struct ev_loop *loop;
@@ -75,9 +71,8 @@ static void *
 load(void *argument)
 {
 	struct loader *loader = argument;
-	/* Of this thread alone (setpriority(2)): sessions come first. Refused it only takes longer.
-	 */
-	setpriority(PRIO_PROCESS, 0, LOADER_NICE);
+	/* Sessions come first. Refused it only disturbs them more. */
+	pthread_setschedparam(pthread_self(), SCHED_IDLE, &(struct sched_param){0});
 	if (loader->base)
 		read_again(loader);
 	else
