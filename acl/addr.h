@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum addr_family {
+enum __attribute__((packed)) addr_family { /* one byte: addresses are many */
 	ADDR_NONE,
 	ADDR_V4,
 	ADDR_V6,

@@ -163,7 +163,8 @@ attempt_begin(struct session *session, struct attempt *attempt)
 	session->relay_endpoint = attempt->pick.endpoint;
 	if (session->relay_endpoint.port == 0)
 		session->relay_endpoint.port = session->listener_port;
-	session->attempts++;
+	if (session->attempts < UINT16_MAX)
+		session->attempts++;
 	attempt->began_us = clock_us();
 	if (!attempt->budget_ends_ms)
 		attempt->budget_ends_ms = attempt->began_us / 1000 + conf->greeting_budget_ms;

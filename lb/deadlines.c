@@ -131,7 +131,8 @@ int
 deadlines_enter(struct deadlines *deadlines)
 {
 	if (deadlines->entered == deadlines->room) {
-		size_t room = deadlines->room ? deadlines->room * 2 : ROOM_AT_FIRST;
+		size_t room =
+			deadlines->room ? deadlines->room + deadlines->room / 8 : ROOM_AT_FIRST;
 		struct due *heap = reallocarray(deadlines->heap, room, sizeof(*deadlines->heap));
 		if (!heap)
 			return -1;

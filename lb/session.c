@@ -58,13 +58,13 @@ session_pass_deadline(struct deadline *deadline)
 	struct session *session =
 		(struct session *)((char *)deadline - offsetof(struct session, deadline));
 	/* It lasts. */
-	if (!session->gate)
+	if (!session_is_in_gate(session))
 		conn_detect_death(&session->backend);
 	if (clock_ms_until(session->deadline_ms) > 0)
 		session_set_deadline_at(session, session->deadline_ms);
 	else if (session->phase == PHASE_RECV_PROXY)
 		proxy_in_timeout(session);
-	else if (session->gate)
+	else if (session_is_in_gate(session))
 		gate_timeout(session);
 	else
 		pump_timeout(session);
@@ -233,7 +233,7 @@ session_refuse(struct session *session, enum session_result result, enum reply r
 	char id[SESSION_ID_MAX];
 	char text[REPLY_MAX + 1];
 	session_decide(session, result, END_BALANCER);
-	if (session->gate)
+	if (session_is_in_gate(session))
 		gate_abandon(session);
 	size_t len = reply_format(text, reply, worker_hostname(view_worker(session->view)),
 		&session->source.addr, session_id_format(session, id));
@@ -261,9 +261,10 @@ void
 session_close(struct session *session)
 {
 	assert(session->phase != PHASE_CLOSED);
-	if (session->gate)
+	if (session_is_in_gate(session))
 		gate_abandon(session);
-	proxy_in_abandon(session);
+	if (!session->greeted)
+		proxy_in_abandon(session);
 	give_room(session);
 	limits_leave(&session->admission);
 	if (session->lingers)

@@ -50,14 +50,16 @@ struct session {
 	struct session *next, *prev; /* among the worker's sessions */
 	struct conn client;
 	struct conn backend;
-	struct proxy_reader *header; /* in PHASE_RECV_PROXY, until it has come */
-	struct gate *gate;           /* until the gate opens */
-	struct backend *relay;       /* the backend that is used, or tried */
+	struct backend *relay; /* the backend that is used, or tried */
 	struct endpoint relay_endpoint;
 	struct endpoint source; /* the client, as TCP or a PROXY header had it */
 	union {
-		struct endpoint destination; /* the address it called, likewise: until it is */
-		struct tracker tracker;      /* greeted, from when on this reads along */
+		struct {                             /* Until it is greeted: */
+			struct endpoint destination; /* the address it called, likewise */
+			struct proxy_reader *header; /* in PHASE_RECV_PROXY, until it has come */
+			struct gate *gate;           /* until the gate opens */
+		};
+		struct tracker tracker; /* Greeted, from when on this reads along */
 	};
 	struct admission admission; /* among the listener's and its client's sessions */
 	uint64_t deadline_ms;       /* DEADLINE_NEVER = none; `deadline` is no later than that */
@@ -67,10 +69,10 @@ struct session {
 	uint64_t bytes_in;   /* from the client */
 	uint64_t bytes_out;  /* for the client, taken from the backend or our own */
 	struct deadline deadline;
-	unsigned attempts;
 	unsigned queue_ms;
 	uint32_t connect_ms, greeting_ms; /* of the attempt that succeeded, once greeted */
-	uint16_t listener_port;           /* the port of ours that was called */
+	uint16_t attempts;
+	uint16_t listener_port; /* the port of ours that was called */
 	enum phase phase : 8;
 	enum session_result result : 8;
 	enum session_end end : 8;
@@ -82,6 +84,12 @@ struct session {
 	bool over_limit : 1; /* of messages: refused once what came before is answered */
 	bool rests : 1;      /* the latest that a backend answered was a whole message */
 };
+
+static inline bool
+session_is_in_gate(const struct session *session)
+{
+	return !session->greeted && session->gate;
+}
 
 static inline struct session *
 session_of_client(struct conn *client)

@@ -53,8 +53,8 @@ void
 conn_init(struct conn *conn, struct io *io, const struct conn_events *events)
 {
 	struct ring_side ring = {
-		.generation = conn->ring.generation, .pending = conn->ring.pending};
-	*conn = (struct conn){.events = events, .io = io, .fd = -1};
+		.generation = conn->ring.generation, .pending = conn->ring.pending, .io = io};
+	*conn = (struct conn){.events = events, .base = {.io = io}, .fd = -1};
 	if (io->engine == &engine_uring)
 		conn->ring = ring;
 }
@@ -78,7 +78,7 @@ conn_connect(
 		socket_delay_ack(fd);
 	conn->fd = fd;
 	conn->connecting = true;
-	if (conn->io->engine->connect(conn, to) == 0)
+	if (conn->base.io->engine->connect(conn, to) == 0)
 		return 0;
 	int error = errno;
 	close(fd);
@@ -96,7 +96,7 @@ conn_finish_connect(struct conn *conn, int error)
 	if (!error && getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
 	conn->connecting = false;
-	conn->io->engine->watch(conn);
+	conn->base.io->engine->watch(conn);
 	conn->events->connected(conn, error);
 }
 
@@ -116,14 +116,14 @@ conn_is_open(const struct conn *conn)
 bool
 conn_is_at_rest(const struct conn *conn)
 {
-	return conn->io->engine->is_at_rest(conn);
+	return conn->base.io->engine->is_at_rest(conn);
 }
 
 void
 conn_await_leave(struct conn *conn)
 {
 	conn->awaiting_leave = !conn->has_early_data;
-	conn->io->engine->watch(conn);
+	conn->base.io->engine->watch(conn);
 }
 
 bool
@@ -149,7 +149,7 @@ conn_peek(struct conn *conn)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	conn->awaiting_leave = false;
-	conn->io->engine->watch(conn);
+	conn->base.io->engine->watch(conn);
 	if (n > 0)
 		conn->has_early_data = true;
 	else
@@ -161,14 +161,14 @@ conn_receive(struct conn *conn)
 {
 	conn->awaiting_leave = false;
 	conn->receiving = true;
-	conn->io->engine->watch(conn);
+	conn->base.io->engine->watch(conn);
 }
 
 void
 conn_pause(struct conn *conn)
 {
 	conn->receiving = false;
-	conn->io->engine->watch(conn);
+	conn->base.io->engine->watch(conn);
 }
 
 void
@@ -195,7 +195,7 @@ void
 conn_end_receiving(struct conn *conn, int error)
 {
 	conn->ended = true;
-	conn->io->engine->watch(conn);
+	conn->base.io->engine->watch(conn);
 	if (error)
 		conn->events->failed(conn, error);
 	else
@@ -245,7 +245,7 @@ conn_send(struct conn *conn, struct chunk *chunk)
 		end = &(*end)->next;
 	*end = chunk;
 	chunk->next = NULL;
-	return conn->io->engine->send(conn);
+	return conn->base.io->engine->send(conn);
 }
 
 bool
@@ -257,7 +257,7 @@ conn_is_flushed(const struct conn *conn)
 bool
 conn_is_offering(const struct conn *conn)
 {
-	return conn->queue && conn->io->engine->is_offering(conn);
+	return conn->queue && conn->base.io->engine->is_offering(conn);
 }
 
 void
@@ -267,7 +267,7 @@ conn_shutdown(struct conn *conn)
 		return;
 	conn->shutdown = true;
 	if (!conn->queue)
-		conn->io->engine->shutdown(conn);
+		conn->base.io->engine->shutdown(conn);
 }
 
 void
@@ -275,7 +275,7 @@ conn_discard(struct conn *conn)
 {
 	if (conn->fd < 0)
 		return;
-	conn->io->engine->push(conn);
+	conn->base.io->engine->push(conn);
 	recv(conn->fd, NULL, DISCARD_MAX, MSG_TRUNC | MSG_DONTWAIT);
 }
 
@@ -284,7 +284,7 @@ conn_close(struct conn *conn)
 {
 	if (conn->fd < 0)
 		return;
-	conn->io->engine->close(conn);
+	conn->base.io->engine->close(conn);
 	conn->fd = -1;
 	conn_drop_queue(conn);
 	chunk_put(conn->unread);

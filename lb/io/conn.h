@@ -72,18 +72,29 @@ struct ring_side {
 	uint16_t generation;   /* tells what is completed for an earlier connection */
 	uint16_t pending;    /* operations in the kernel that name this conn, of all generations */
 	uint16_t send_round; /* in which it began to send */
-	bool due;            /* is among them */
-	bool receives, watches; /* has such an operation in the kernel, */
-	bool sends;             /* or the queue's first chunk is in one */
-	bool has_more;          /* the socket had, when it was received from last */
-	bool has_end;           /* was received while nothing should be, */
-	int end;                /* an errno, or 0 for a FIN */
+	bool due : 1;        /* is among them */
+	bool receives : 1, watches : 1; /* has such an operation in the kernel, */
+	bool sends : 1;                 /* or the queue's first chunk is in one */
+	bool has_more : 1;              /* the socket had, when it was received from last */
+	bool has_end : 1;               /* was received while nothing should be, */
+	struct io *io;
+	int end; /* an errno, or 0 for a FIN */
 };
+
+/* The io of a conn is where libev keeps its watchers' data, whatever the engine. */
+struct conn_base {
+	char beneath[offsetof(ev_io, data)];
+	struct io *io;
+};
+
+_Static_assert(offsetof(struct conn_base, io) == offsetof(ev_io, data) &&
+		       offsetof(struct conn_base, io) == offsetof(struct ring_side, io),
+	"one place for either engine");
 
 struct conn {
 	const struct conn_events *events;
-	struct io *io;
 	union {
+		struct conn_base base;
 		ev_io watcher; /* engine_libev's */
 		struct ring_side ring;
 	};

@@ -59,15 +59,13 @@ set_watcher(struct conn *conn)
 		ev_is_active(&conn->watcher) ? conn->watcher.events & (EV_READ | EV_WRITE) : 0;
 	if (wanted == current)
 		return;
-	ev_io_stop(conn->io->loop, &conn->watcher);
+	ev_io_stop(conn->base.io->loop, &conn->watcher);
 	if (!wanted)
 		return;
-	if (!conn->watcher.cb) {
+	if (!conn->watcher.cb)
 		ev_init(&conn->watcher, on_ready);
-		conn->watcher.data = conn;
-	}
 	ev_io_set(&conn->watcher, conn->fd, wanted);
-	ev_io_start(conn->io->loop, &conn->watcher);
+	ev_io_start(conn->base.io->loop, &conn->watcher);
 }
 
 static void
@@ -75,7 +73,7 @@ watch(struct conn *conn)
 {
 	set_watcher(conn);
 	if (conn->receiving && conn->unread)
-		ev_feed_event(conn->io->loop, &conn->watcher, EV_READ);
+		ev_feed_event(conn->base.io->loop, &conn->watcher, EV_READ);
 }
 
 static int
@@ -146,7 +144,7 @@ static void
 close_now(struct conn *conn)
 {
 	if (conn->watcher.cb)
-		ev_io_stop(conn->io->loop, &conn->watcher);
+		ev_io_stop(conn->base.io->loop, &conn->watcher);
 	close(conn->fd);
 }
 
@@ -166,8 +164,8 @@ static void
 receive(struct conn *conn)
 {
 	for (size_t total = 0; total < RECEIVED_IN_A_ROW;) {
-		struct chunk *chunk = conn->streams ? chunk_get_large(&conn->io->chunks)
-						    : chunk_get(&conn->io->chunks);
+		struct chunk *chunk = conn->streams ? chunk_get_large(&conn->base.io->chunks)
+						    : chunk_get(&conn->base.io->chunks);
 		if (!chunk) {
 			conn_end_receiving(conn, ENOMEM);
 			return;
@@ -216,7 +214,7 @@ static void
 on_ready(struct ev_loop *loop, ev_io *watcher, int ready)
 {
 	(void)loop;
-	struct conn *conn = watcher->data;
+	struct conn *conn = (struct conn *)((char *)watcher - offsetof(struct conn, watcher));
 	if (ready & EV_ERROR) {
 		lose_watch(conn);
 		return;

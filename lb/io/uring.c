@@ -86,17 +86,29 @@ ring_prepare(struct ring *ring)
 	return sqe;
 }
 
+static uint64_t
+name_of(const struct conn *conn, enum ring_tag tag)
+{
+	return (uint64_t)conn->ring.generation << POINTER_BITS | (uintptr_t)conn | tag;
+}
+
+static uint64_t
+name_of_send(const struct chunk *chunk)
+{
+	return (uintptr_t)chunk | RING_SEND;
+}
+
 void
 ring_expect(struct io_uring_sqe *sqe, struct conn *conn, enum ring_tag tag)
 {
 	conn->ring.pending++;
-	sqe->user_data = (uint64_t)conn->ring.generation << POINTER_BITS | (uintptr_t)conn | tag;
+	sqe->user_data = name_of(conn, tag);
 }
 
 void
 ring_expect_sent(struct io_uring_sqe *sqe, struct chunk *chunk)
 {
-	sqe->user_data = (uintptr_t)chunk | RING_SEND;
+	sqe->user_data = name_of_send(chunk);
 }
 
 void
@@ -104,6 +116,26 @@ ring_ignore(struct io_uring_sqe *sqe)
 {
 	sqe->user_data = RING_NOTHING;
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+static void
+cancel(struct ring *ring, uint64_t name)
+{
+	struct io_uring_sqe *sqe = ring_prepare(ring);
+	io_uring_prep_cancel64(sqe, name, 0);
+	ring_ignore(sqe);
+}
+
+void
+ring_cancel(struct ring *ring, const struct conn *conn, enum ring_tag tag)
+{
+	cancel(ring, name_of(conn, tag));
+}
+
+void
+ring_cancel_send(struct ring *ring, const struct chunk *chunk)
+{
+	cancel(ring, name_of_send(chunk));
 }
 
 struct sockaddr_storage *

@@ -79,6 +79,10 @@ void ring_expect_sent(struct io_uring_sqe *sqe, struct chunk *chunk);
 /* Its completion is told to nobody. */
 void ring_ignore(struct io_uring_sqe *sqe);
 
+/* Ends what is expected and still waits; its completion is told all the same. */
+void ring_cancel(struct ring *ring, const struct conn *conn, enum ring_tag tag);
+void ring_cancel_send(struct ring *ring, const struct chunk *chunk);
+
 /* Hands over what was prepared, which happens before the loop sleeps anyway. */
 void ring_submit(struct ring *ring);
 

@@ -16,7 +16,7 @@
 static struct ring *
 ring_of(const struct conn *conn)
 {
-	return conn->io->ring;
+	return conn->base.io->ring;
 }
 
 static void
@@ -240,12 +240,18 @@ push(struct conn *conn)
 	ring_submit(ring_of(conn));
 }
 
+/* What waits to receive is woken by the socket: to cancel it the kernel would look it up among all
+ * that waits in the ring. */
 static void
 end_operations(struct conn *conn)
 {
-	struct io_uring_sqe *sqe = ring_prepare(ring_of(conn));
-	io_uring_prep_cancel_fd(sqe, conn->fd, IORING_ASYNC_CANCEL_ALL);
-	ring_ignore(sqe);
+	struct ring *ring = ring_of(conn);
+	if (conn->ring.sends)
+		ring_cancel_send(ring, conn->queue);
+	if (conn->ring.receives || conn->ring.watches)
+		shutdown(conn->fd, SHUT_RD);
+	if (conn->connecting)
+		ring_cancel(ring, conn, RING_CONNECT);
 }
 
 /* In this order: a send that was not yet submitted goes as far as the kernel takes it at once, what
@@ -257,8 +263,7 @@ close_now(struct conn *conn)
 	struct chunk *chunk = conn->queue;
 	if (chunk && !conn->ring.sends && !conn->connecting)
 		begin_send(conn);
-	if (conn->ring.sends || conn->ring.receives || conn->ring.watches || conn->connecting)
-		end_operations(conn);
+	end_operations(conn);
 	struct io_uring_sqe *sqe = ring_prepare(ring_of(conn));
 	io_uring_prep_close(sqe, conn->fd);
 	ring_ignore(sqe);
