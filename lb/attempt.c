@@ -160,9 +160,7 @@ attempt_begin(struct session *session, struct attempt *attempt)
 {
 	const struct pool_conf *conf = session->listener->pool;
 	session->relay = attempt->pick.backend;
-	session->relay_endpoint = attempt->pick.endpoint;
-	if (session->relay_endpoint.port == 0)
-		session->relay_endpoint.port = session->listener_port;
+	session->relay_port = attempt->pick.port ? attempt->pick.port : session->listener_port;
 	if (session->attempts < UINT16_MAX)
 		session->attempts++;
 	attempt->began_us = clock_us();
@@ -172,8 +170,9 @@ attempt_begin(struct session *session, struct attempt *attempt)
 	conn_init(&session->backend, worker_io(view_worker(session->view)), &attempt_events);
 	session_set_phase(session, PHASE_CONNECT);
 	set_deadline(session, attempt, conf->connect_timeout_ms);
-	if (conn_connect(&session->backend, &session->relay_endpoint, &conf->source_address,
-		    conf->proxy != PROXY_OFF) == 0)
+	struct endpoint to = session_relay_endpoint(session);
+	if (conn_connect(&session->backend, &to, &conf->source_address, conf->proxy != PROXY_OFF) ==
+		0)
 		return 0;
 	fail_by_errno(session, attempt, errno);
 	return -1;
@@ -217,7 +216,8 @@ on_connected(struct conn *conn, int error)
 	struct session *session = session_of_backend(conn);
 	struct attempt *attempt = gate_attempt(session);
 	if (error) {
-		fail_later_by_errno(session, socket_connect_error(error, &session->relay_endpoint));
+		struct endpoint to = session_relay_endpoint(session);
+		fail_later_by_errno(session, socket_connect_error(error, &to));
 		return;
 	}
 	attempt->connect_us = clock_us() - attempt->began_us;

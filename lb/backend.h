@@ -33,9 +33,9 @@ struct backend {
 	struct pool *pool;
 	char *name;
 	struct tally *tally; /* of backend_counts (metrics.h), shared by all of that name */
-	struct addr address;
-	uint64_t hash; /* of its name, for the order by source (balance_source.h) */
-	uint16_t port; /* 0 = the port on which the client reached the listener */
+	struct addr address; /* never changes, so that it is read without the mutex */
+	uint64_t hash;       /* of its name, for the order by source (balance_source.h) */
+	uint16_t port;       /* 0 = the port on which the client reached the listener */
 	unsigned weight;
 	unsigned max_sessions; /* 0 = no limit */
 	bool backup;

@@ -60,10 +60,10 @@ bool pool_is_draining(const struct backend *backend);
 bool pool_drain_is_over(const struct backend *backend);
 
 struct pick {
-	struct backend *backend;  /* referenced and counted until pool_release */
-	unsigned mark;            /* for struct tried */
-	struct endpoint endpoint; /* port 0 = the port on which the client reached the listener */
-	bool trial;               /* a backend that is out by its greetings has its chance */
+	struct backend *backend; /* referenced and counted until pool_release */
+	unsigned mark;           /* for struct tried */
+	uint16_t port;           /* 0 = the port on which the client reached the listener */
+	bool trial;              /* a backend that is out by its greetings has its chance */
 };
 
 enum pick_result {

@@ -211,7 +211,7 @@ take(struct pool *pool, struct backend *backend, bool trial, struct claim *claim
 	*pick = (struct pick){
 		.backend = backend,
 		.mark = backend->mark,
-		.endpoint = {.addr = backend->address, .port = backend->port},
+		.port = backend->port,
 		.trial = trial,
 	};
 }

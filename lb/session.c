@@ -5,6 +5,7 @@
 #include "lb/session.h"
 
 #include "lb/attempt.h"
+#include "lb/backend.h"
 #include "lb/clock.h"
 #include "lb/denials.h"
 #include "lb/gate.h"
@@ -32,6 +33,12 @@ session_set_phase(struct session *session, enum phase phase)
 {
 	session->phase = phase;
 	session_log_phase(session);
+}
+
+struct endpoint
+session_relay_endpoint(const struct session *session)
+{
+	return (struct endpoint){.addr = session->relay->address, .port = session->relay_port};
 }
 
 /* Deadlines: a later one only changes the number. What is set in the worker finds out when it has

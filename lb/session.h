@@ -50,9 +50,9 @@ struct session {
 	struct session *next, *prev; /* among the worker's sessions */
 	struct conn client;
 	struct conn backend;
-	struct backend *relay; /* the backend that is used, or tried */
-	struct endpoint relay_endpoint;
+	struct backend *relay;  /* the backend that is used, or tried */
 	struct endpoint source; /* the client, as TCP or a PROXY header had it */
+	struct deadline deadline;
 	union {
 		struct {                             /* Until it is greeted: */
 			struct endpoint destination; /* the address it called, likewise */
@@ -68,11 +68,11 @@ struct session {
 	uint64_t touched_ms; /* when the pump last moved a byte */
 	uint64_t bytes_in;   /* from the client */
 	uint64_t bytes_out;  /* for the client, taken from the backend or our own */
-	struct deadline deadline;
 	unsigned queue_ms;
 	uint32_t connect_ms, greeting_ms; /* of the attempt that succeeded, once greeted */
 	uint16_t attempts;
-	uint16_t listener_port; /* the port of ours that was called */
+	uint16_t listener_port; /* the port of ours that was called, */
+	uint16_t relay_port;    /* and of the relay's */
 	enum phase phase : 8;
 	enum session_result result : 8;
 	enum session_end end : 8;
@@ -102,6 +102,9 @@ session_of_backend(struct conn *backend)
 {
 	return (struct session *)((char *)backend - offsetof(struct session, backend));
 }
+
+/* Where its relay is, or was tried. For a session that has one. */
+struct endpoint session_relay_endpoint(const struct session *session);
 
 /* Begins a session on an accepted socket, which it owns from here on, between the addresses that
  * TCP knows. Sets no error: a session that

@@ -36,7 +36,7 @@ look(struct session_info *info, const struct session *session, uint64_t now)
 	if (!session->relay)
 		return;
 	copy_name(info->backend, session->relay->name);
-	info->backend_addr = session->relay_endpoint;
+	info->backend_addr = session_relay_endpoint(session);
 }
 
 void

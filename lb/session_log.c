@@ -88,14 +88,16 @@ session_log_end(const struct session *session)
 	struct log_line line;
 	char id[SESSION_ID_MAX];
 	bool served = session->relay != NULL;
+	struct endpoint relay = {.port = 0};
+	if (served)
+		relay = session_relay_endpoint(session);
 	log_begin(&line, LOG_LEVEL_INFO, "session");
 	log_text(&line, "id", session_id_format(session, id));
 	log_text(&line, "listener", session->listener->name);
 	log_endpoint(&line, "client", &session->source);
 	log_text(&line, "pool", session->listener->pool->name);
 	log_text(&line, "backend", served ? session->relay->name : NULL);
-	log_endpoint(&line, "backend_addr",
-		served ? &session->relay_endpoint : &(struct endpoint){.port = 0});
+	log_endpoint(&line, "backend_addr", &relay);
 	log_number(&line, "attempts", session->attempts);
 	log_text(&line, "result", session_result_names[session->result]);
 	log_text(&line, "end", session_end_names[session->end]);
