@@ -206,7 +206,8 @@ def test_source_lists_the_clients_own_order(start, relay):
     for number, one in enumerate(relays, 1):
         one.options = f"weight = {number}"
     relays[4].options += " backup = yes"
-    setup = Setup(relays, pool="balance = source", health="type = none greeting_fall = 0")
+    setup = Setup(relays, pool="balance = source greeting_retry = 0s",
+                  health="type = none greeting_fall = 0")
     balancer = start(setup)
     firsts = set()
     for host in range(1, 9):
@@ -215,12 +216,11 @@ def test_source_lists_the_clients_own_order(start, relay):
         names = [line.split()[1] for line in text.splitlines() if line.startswith("  backend")]
         assert sorted(names) == [f"relay{i}" for i in range(1, 6)] and names[4] == "relay5"
         firsts.add(names[0])
-        client = setup.connect(source)
-        for name in names[:3]:
-            peer = relays[int(name[-1]) - 1].next()
-            peer.send(b"421 busy\r\n")
-            peer.close()
-        client.close()
+        with setup.connect(source) as client:
+            for name in names:
+                with relays[int(name[-1]) - 1].next() as peer:
+                    peer.send(b"421 busy\r\n")
+            assert client.rest().startswith(b"421 ")
     assert len(firsts) > 1
 
 
