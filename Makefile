@@ -16,7 +16,7 @@ CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DSMTPLB_VERSION='"$(VERSION)"' \
 	-DLIBURING_VERSION='"$(LIBURING_VERSION)"' $(VARIANT_CPPFLAGS) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 -g $(WARN) $(HARDEN) $(VARIANT_CFLAGS) $(CFLAGS) $(if $(WERROR),-Werror)
 LDFLAGS_ALL = -pie -Wl,-z,relro -Wl,-z,now $(VARIANT_LDFLAGS) $(LDFLAGS)
-LDLIBS = -lev -luring -lconfuse -lmaxminddb -lmicrohttpd -ljansson -lm -pthread
+LDLIBS = -lssl -lcrypto -lev -luring -lconfuse -lmaxminddb -lmicrohttpd -ljansson -lm -pthread
 
 # One build folder a variant; each sets its compiler and flags here and nowhere else.
 ifeq ($(VARIANT),release)
@@ -105,9 +105,9 @@ $(B)/obj/%.o: %.c Makefile
 
 # What must be installed, by what it is needed for. Postfix, Exim, nginx, Prometheus, qemu are not here:
 # tests/peers unpacks them below build/ and installs nothing.
-DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev libmicrohttpd-dev libjansson-dev liburing-dev \
+DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev libmicrohttpd-dev libjansson-dev liburing-dev libssl-dev \
 	python3
-DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist python3-jsonschema mmdb-bin iproute2 util-linux apt dpkg bash zsh
+DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist python3-jsonschema mmdb-bin openssl iproute2 util-linux apt dpkg bash zsh
 DEPS_BENCH = strace iproute2 util-linux apt dpkg
 DEPS_TOOLS = clang clang-format clang-tidy cppcheck libclang-rt-14-dev llvm
 

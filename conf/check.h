@@ -21,6 +21,7 @@ void check_pool(const struct load *load, cfg_t *section, struct pool_conf *pool)
 void check_health(const struct load *load, cfg_t *section, struct check_conf *check);
 void check_listener(const struct load *load, cfg_t *section, const struct snapshot *snapshot,
 	struct listener_conf *listener);
+void check_tls(const struct load *load, cfg_t *section, struct listener_conf *listener);
 void check_limits(const struct load *load, cfg_t *section, struct limits_conf *limits);
 
 /* Bits that several parts share. */

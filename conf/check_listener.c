@@ -141,32 +141,6 @@ read_accept_proxy(const struct load *load, cfg_t *section, struct listener_conf 
 	}
 }
 
-static void
-refuse_list(const struct load *load, cfg_t *section, const char *key)
-{
-	for (size_t i = 0; i < value_count(section, key); i++) {
-		struct value value = value_at(section, key, i);
-		value_refuse(load, &value, "{ }");
-	}
-}
-
-/* What later versions bring: read, so that a mistake in it shows, and refused unless off. */
-static void
-refuse_later(const struct load *load, cfg_t *section)
-{
-	static const struct choice tls_modes[] = {
-		{.name = "off"},
-		{.name = "starttls", .refused = true},
-		{.name = "starttls_required", .refused = true},
-		{.name = "implicit", .refused = true},
-		{.name = NULL},
-	};
-	struct value tls = value_get(section, "tls");
-	value_choice(load, &tls, tls_modes);
-	refuse_list(load, section, "certificate");
-	refuse_list(load, section, "key");
-}
-
 void
 check_listener(const struct load *load, cfg_t *section, const struct snapshot *snapshot,
 	struct listener_conf *listener)
@@ -191,5 +165,5 @@ check_listener(const struct load *load, cfg_t *section, const struct snapshot *s
 	struct value proxy_timeout = value_get(section, "proxy_timeout");
 	listener->proxy_timeout_ms = value_duration(load, &proxy_timeout, 1, HOUR_MS);
 	check_limits(load, cfg_getsec(section, "limits"), &listener->limits);
-	refuse_later(load, section);
+	check_tls(load, section, listener);
 }

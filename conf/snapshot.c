@@ -30,6 +30,7 @@ static void
 snapshot_free(struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		certificates_free(snapshot->listeners[i].certificates);
 		free(snapshot->listeners[i].accept_proxy);
 		free(snapshot->listeners[i].binds);
 		free(snapshot->listeners[i].name);

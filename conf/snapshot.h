@@ -13,6 +13,7 @@
 #include "acl/geo.h"
 #include "acl/report.h"
 #include "acl/sources.h"
+#include "conf/certificates.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -88,6 +89,11 @@ struct backend_conf {
 	unsigned line;
 };
 
+/* Of a listener's clients. */
+enum tls_mode { TLS_OFF, TLS_IMPLICIT };
+
+extern const char *const tls_mode_names[];
+
 enum {
 	NAME_LEN_MAX = 63, /* of an acl, pool, backend or listener */
 };
@@ -153,6 +159,8 @@ struct listener_conf {
 	size_t accept_proxy_count;
 	uint64_t proxy_timeout_ms;
 	struct limits_conf limits;
+	enum tls_mode tls;
+	struct certificates *certificates; /* of at least one pair; NULL with TLS_OFF */
 	unsigned line;
 };
 

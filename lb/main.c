@@ -14,6 +14,7 @@
 #include <ev.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <limits.h>
 #include <malloc.h>
 #include <microhttpd.h>
 #include <stdbool.h>
@@ -61,6 +62,31 @@ count_prefixes(const struct snapshot *snapshot)
 	return count;
 }
 
+/* Until the first of all certificates expires; INT_MAX where there are none. */
+static int
+count_days_left(const struct snapshot *snapshot)
+{
+	int first = INT_MAX;
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		const struct certificates *certificates = snapshot->listeners[i].certificates;
+		int days = certificates ? certificates_days_left(certificates) : INT_MAX;
+		first = days < first ? days : first;
+	}
+	return first;
+}
+
+static void
+print_ok(const char *file, const struct snapshot *snapshot)
+{
+	int days = count_days_left(snapshot);
+	printf("%s: ok: listeners %zu, pools %zu, backends %zu, acls %zu, prefixes %zu", file,
+		snapshot->listener_count, snapshot->pool_count, count_backends(snapshot),
+		snapshot->acl_count, count_prefixes(snapshot));
+	if (days < INT_MAX)
+		printf(", days until a certificate expires %d", days);
+	printf("\n");
+}
+
 static int
 command_check(const struct options *options)
 {
@@ -69,9 +95,7 @@ command_check(const struct options *options)
 	struct snapshot *snapshot = snapshot_load(options->file, &report);
 	notice_print(&report);
 	if (snapshot)
-		printf("%s: ok: listeners %zu, pools %zu, backends %zu, acls %zu, prefixes %zu\n",
-			options->file, snapshot->listener_count, snapshot->pool_count,
-			count_backends(snapshot), snapshot->acl_count, count_prefixes(snapshot));
+		print_ok(options->file, snapshot);
 	int status = snapshot ? EXIT_SUCCESS : EXIT_FAILURE;
 	snapshot_unref(snapshot);
 	report_fini(&report);
@@ -174,9 +198,10 @@ command_version(const struct options *options)
 {
 	(void)options;
 	printf("smtplb %s\nengines: libev io_uring\nlibev %d.%d\nlibconfuse %s\nlibmaxminddb %s\n"
-	       "libmicrohttpd %s\njansson %s\nliburing %s\n",
+	       "libmicrohttpd %s\njansson %s\nliburing %s\nopenssl %s\n",
 		SMTPLB_VERSION, ev_version_major(), ev_version_minor(), confuse_version,
-		mmdb_version(), MHD_get_version(), jansson_version_str(), LIBURING_VERSION);
+		mmdb_version(), MHD_get_version(), jansson_version_str(), LIBURING_VERSION,
+		OpenSSL_version(OPENSSL_VERSION_STRING));
 	return EXIT_SUCCESS;
 }
 

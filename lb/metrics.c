@@ -14,6 +14,12 @@ const char *const denial_names[] = {
 	[DENIAL_MESSAGES] = "messages",
 };
 
+const char *const handshake_names[] = {
+	[HANDSHAKE_FULL] = "full",
+	[HANDSHAKE_RESUMED] = "resumed",
+	[HANDSHAKE_FAILED] = "failed",
+};
+
 const char *const direction_names[] = {
 	[DIRECTION_IN] = "in",
 	[DIRECTION_OUT] = "out",

@@ -23,6 +23,13 @@ enum denial {
 	DENIAL_MESSAGES,
 };
 
+/* What came of a client's TLS handshake. */
+enum handshake {
+	HANDSHAKE_FULL,
+	HANDSHAKE_RESUMED, /* of an earlier session */
+	HANDSHAKE_FAILED,
+};
+
 enum direction {
 	DIRECTION_IN, /* from clients */
 	DIRECTION_OUT,
@@ -43,6 +50,7 @@ enum probe_outcome {
 
 enum {
 	DENIALS = DENIAL_MESSAGES + 1,
+	HANDSHAKES = HANDSHAKE_FAILED + 1,
 	DIRECTIONS = DIRECTION_OUT + 1,
 	REPLY_CLASSES = REPLY_CLASS_5 + 1,
 	PROBE_OUTCOMES = PROBE_OUTCOME_FAIL + 1,
@@ -51,6 +59,7 @@ enum {
 
 /* By the enums above. */
 extern const char *const denial_names[DENIALS];
+extern const char *const handshake_names[HANDSHAKES];
 extern const char *const direction_names[DIRECTIONS];
 extern const char *const reply_class_names[REPLY_CLASSES];
 extern const char *const message_outcome_names[OUTCOMES];
@@ -68,6 +77,7 @@ struct listener_counts {
 	uint64_t active;            /* sessions that have begun, not ended, and are not denied */
 	uint64_t sessions[RESULTS]; /* that have ended, but for the denied */
 	uint64_t denied[DENIALS];
+	uint64_t handshakes[HANDSHAKES];
 	uint64_t bytes[DIRECTIONS];
 	uint64_t messages[OUTCOMES];
 	uint64_t

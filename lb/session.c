@@ -9,6 +9,7 @@
 #include "lb/clock.h"
 #include "lb/denials.h"
 #include "lb/gate.h"
+#include "lb/handshake.h"
 #include "lb/leave.h"
 #include "lb/linger.h"
 #include "lb/log.h"
@@ -71,6 +72,8 @@ session_pass_deadline(struct deadline *deadline)
 		session_set_deadline_at(session, session->deadline_ms);
 	else if (session->phase == PHASE_RECV_PROXY)
 		proxy_in_timeout(session);
+	else if (session->phase == PHASE_HANDSHAKE)
+		handshake_timeout(session);
 	else if (session_is_in_gate(session))
 		gate_timeout(session);
 	else
@@ -142,9 +145,15 @@ admit(struct session *session)
 }
 
 void
-session_screen(struct session *session)
+session_pass(struct session *session)
 {
 	session->client.events = &waiting_client_events;
+	gate_enter(session);
+}
+
+void
+session_screen(struct session *session)
+{
 	struct verdict verdict = acl_decide(session->listener->acl, &session->source.addr);
 	if (!verdict.allowed) {
 		give_room(session);
@@ -152,8 +161,12 @@ session_screen(struct session *session)
 		return;
 	}
 	enum limit limit = session->hurried ? LIMIT_RESOURCES : admit(session);
+	if (limit == LIMIT_NONE && session->listener->tls == TLS_IMPLICIT) {
+		handshake_enter(session);
+		return;
+	}
 	if (limit == LIMIT_NONE) {
-		gate_enter(session);
+		session_pass(session);
 		return;
 	}
 	give_room(session);
@@ -242,6 +255,11 @@ session_refuse(struct session *session, enum session_result result, enum reply r
 	session_decide(session, result, END_BALANCER);
 	if (session_is_in_gate(session))
 		gate_abandon(session);
+	if (session->listener->tls == TLS_IMPLICIT && !session->client.cipher) {
+		conn_discard(&session->client);
+		session_close(session);
+		return;
+	}
 	size_t len = reply_format(text, reply, worker_hostname(view_worker(session->view)),
 		&session->source.addr, session_id_format(session, id));
 	if (conn_send_whole(&session->client, text, len) < 0) {

@@ -3,8 +3,9 @@
  * log line.
  *
  * Phases are named by what is awaited. SCREEN passes at once; RECV_PROXY is there only where a
- * header must come first (proxy_in.h); QUEUE to GREETING are the gate's (gate.h), PUMP and FLUSH
- * the pump's (pump.h). Which side is still open is kept in the conns.
+ * header must come first (proxy_in.h), HANDSHAKE where TLS must (handshake.h); QUEUE to GREETING
+ * are the gate's (gate.h), PUMP and FLUSH the pump's (pump.h). Which side is still open is kept in
+ * the conns.
  *
  * A session belongs to its worker's thread. Closing marks it; its memory goes in one place, in the
  * worker, after the loop's outermost callback.
@@ -35,6 +36,7 @@ struct worker;
 enum phase {
 	PHASE_SCREEN,
 	PHASE_RECV_PROXY, /* the PROXY header of a source in front of us, or its leave */
+	PHASE_HANDSHAKE,  /* the client's part of TLS, where it comes first (handshake.h) */
 	PHASE_QUEUE,      /* a backend that is up and has room */
 	PHASE_PAUSE,      /* the next round of attempts */
 	PHASE_CONNECT,    /* the backend's connection */
@@ -117,9 +119,11 @@ void session_turn_away(struct worker *worker, struct view *view,
 	const struct listener_conf *listener, int fd, const struct endpoint *source,
 	const struct endpoint *destination);
 
-/* Asks the acl and the limits about the session's source, and hands it on to the gate or refuses
- * it. */
+/* Asks the acl and the limits about the session's source, and lets it in or refuses it. */
 void session_screen(struct session *session);
+
+/* Lets an admitted session in, to the gate. */
+void session_pass(struct session *session);
 
 /* The one place where the phase changes. */
 void session_set_phase(struct session *session, enum phase phase);
@@ -142,7 +146,8 @@ void session_look_again(struct session *session);
 void session_decide(struct session *session, enum session_result result, enum session_end end);
 
 /* Decides, gives the client a reply of ours and leaves, with the client still read until it has
- * gone, so that it gets the reply even if it has sent data. */
+ * gone, so that it gets the reply even if it has sent data. Where TLS comes first and does not
+ * stand yet it is closed without one. */
 void session_refuse(struct session *session, enum session_result result, enum reply reply);
 
 /* Refuses it because of this limit, and tells: the one place where it is known which. */

@@ -40,6 +40,12 @@ session_counts_denied(struct session *session, enum denial why)
 }
 
 void
+session_counts_handshake(struct session *session, enum handshake outcome)
+{
+	tally_add(&counts_of(session)->handshakes[outcome], 1);
+}
+
+void
 session_counts_end(struct session *session)
 {
 	tally_add(&counts_of(session)->sessions[session->result], 1);

@@ -14,6 +14,9 @@ void session_counts_enter(struct session *session);
 void session_counts_leave(struct session *session);
 
 /* It was turned away. By the acl: then it counts no more. */
+/* What came of the client's TLS. */
+void session_counts_handshake(struct session *session, enum handshake outcome);
+
 void session_counts_denied(struct session *session, enum denial why);
 
 /* It has ended, with its result. */

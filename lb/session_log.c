@@ -13,6 +13,7 @@
 static const char *const phase_names[] = {
 	[PHASE_SCREEN] = "screen",
 	[PHASE_RECV_PROXY] = "recv_proxy",
+	[PHASE_HANDSHAKE] = "handshake",
 	[PHASE_QUEUE] = "queue",
 	[PHASE_PAUSE] = "pause",
 	[PHASE_CONNECT] = "connect",
@@ -82,6 +83,18 @@ log_messages(struct log_line *line, const struct session *session)
 	log_text(line, "last_reply", replied ? reply_status_format(&tracker->last, reply) : NULL);
 }
 
+static void
+log_tls(struct log_line *line, const struct session *session)
+{
+	char text[64];
+	const struct certificates *certificates = session->listener->certificates;
+	uint16_t cipher = session->client.cipher;
+	if (cipher)
+		snprintf(text, sizeof(text), "%s/%s", certificates_version_name(cipher),
+			certificates_cipher_name(certificates, cipher));
+	log_text(line, "tls", cipher ? text : NULL);
+}
+
 void
 session_log_end(const struct session *session)
 {
@@ -108,7 +121,7 @@ session_log_end(const struct session *session)
 	log_number(&line, "bytes_in", session->bytes_in);
 	log_number(&line, "bytes_out", session->bytes_out);
 	log_messages(&line, session);
-	log_text(&line, "tls", NULL);
+	log_tls(&line, session);
 	log_text(&line, "opaque",
 		session->greeted ? tracker_opaque_name(session->tracker.opaque) : NULL);
 	log_end(&line);

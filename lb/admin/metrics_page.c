@@ -25,6 +25,8 @@ struct metric {
 	 * them is room for others. */
 	void (*of_listener)(struct exposition *, const struct metric *, struct label *,
 		const struct listener_counts *);
+	void (*of_listener_conf)(struct exposition *, const struct metric *, const struct label *,
+		const struct listener_conf *);
 	void (*of_pool)(struct exposition *, const struct metric *, struct label *,
 		const struct pool_status *);
 	void (*of_backend)(struct exposition *, const struct metric *, struct label *,
@@ -70,6 +72,15 @@ of_listener(struct exposition *out, const struct metric *metric, struct label *l
 	const struct listener_counts *counts)
 {
 	write_counts(out, metric, labels, at_offset(counts, metric));
+}
+
+static void
+certificate_expiry(struct exposition *out, const struct metric *metric, const struct label *labels,
+	const struct listener_conf *listener)
+{
+	if (listener->certificates)
+		exposition_real(out, metric->name, "", labels,
+			(double)certificates_expire(listener->certificates));
 }
 
 /* A denied session is counted as such only. */
@@ -266,6 +277,12 @@ static const struct metric table[] = {
 	{"smtplb_denied_total", COUNTER, "Clients turned away, by the acl or by a limit.",
 		.of_listener = of_listener,
 		SEVERAL(listener_counts, denied, "reason", denial_names)},
+	{"smtplb_tls_handshakes_total", COUNTER, "TLS handshakes of clients.",
+		.of_listener = of_listener,
+		SEVERAL(listener_counts, handshakes, "outcome", handshake_names)},
+	{"smtplb_certificate_expiry_timestamp_seconds", GAUGE,
+		"When the first certificate of the listener expires, since 1970.",
+		.of_listener_conf = certificate_expiry},
 	{"smtplb_bytes_total", COUNTER, "Bytes from clients and to clients.",
 		.of_listener = of_listener,
 		SEVERAL(listener_counts, bytes, "direction", direction_names)},
@@ -326,7 +343,10 @@ write_listeners(struct exposition *out, const struct metric *metric, const struc
 	const struct snapshot *snapshot = figures->snapshot;
 	for (size_t i = 0; i < snapshot->listener_count; i++) {
 		struct label labels[LABELS_MAX] = {{"listener", snapshot->listeners[i].name}};
-		metric->of_listener(out, metric, labels, &figures->listeners[i]);
+		if (metric->of_listener)
+			metric->of_listener(out, metric, labels, &figures->listeners[i]);
+		else
+			metric->of_listener_conf(out, metric, labels, &snapshot->listeners[i]);
 	}
 }
 
@@ -354,7 +374,7 @@ write_metric(struct exposition *out, const struct metric *metric, const struct f
 		metric->of_all(out, metric, figures);
 		return;
 	}
-	if (metric->of_listener) {
+	if (metric->of_listener || metric->of_listener_conf) {
 		write_listeners(out, metric, figures);
 		return;
 	}

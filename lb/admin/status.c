@@ -99,6 +99,8 @@ static json_t *
 listener_json(const struct listener_conf *listener, const struct tally *tally)
 {
 	struct listener_counts counts;
+	char expires[WALL_TEXT_MAX];
+	const struct certificates *certificates = listener->certificates;
 	json_t *binds = json_array();
 	for (size_t i = 0; i < listener->bind_count; i++) {
 		char text[ENDPOINT_TEXT_MAX];
@@ -106,8 +108,12 @@ listener_json(const struct listener_conf *listener, const struct tally *tally)
 		binds = answer_add(binds, json_string(bind));
 	}
 	tally_sum(tally, &counts);
-	return json_pack("{s:s, s:o, s:s, s:o}", "name", listener->name, "bind", binds, "pool",
-		listener->pool->name, "messages", outcomes_json(counts.messages));
+	if (certificates)
+		wall_format((uint64_t)certificates_expire(certificates) * 1000, expires);
+	return json_pack("{s:s, s:o, s:s, s:s, s:s?, s:o}", "name", listener->name, "bind", binds,
+		"pool", listener->pool->name, "tls", tls_mode_names[listener->tls],
+		"certificate_expires", certificates ? expires : NULL, "messages",
+		outcomes_json(counts.messages));
 }
 
 json_t *

@@ -5,6 +5,7 @@
 
 #include "lb/io/engine.h"
 #include "lb/io/socket.h"
+#include "lb/io/tls.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -174,7 +175,7 @@ conn_pause(struct conn *conn)
 void
 conn_unread(struct conn *conn, struct chunk *chunk)
 {
-	assert(!conn->receiving && !conn->unread);
+	assert(!conn->receiving && !conn->is_secure && !conn->unread);
 	if (chunk->len == 0) {
 		chunk_put(chunk);
 		return;
@@ -184,8 +185,36 @@ conn_unread(struct conn *conn, struct chunk *chunk)
 }
 
 void
+conn_take(struct conn *conn, struct chunk *chunk)
+{
+	if (conn->is_secure)
+		tls_take(conn, chunk);
+	else
+		conn->events->received(conn, chunk);
+}
+
+void
+conn_hold(struct conn *conn, struct chunk *chunk)
+{
+	if (conn->is_secure)
+		tls_hold(conn, chunk);
+	else
+		conn->unread = chunk;
+}
+
+bool
+conn_has_held(const struct conn *conn)
+{
+	return conn->is_secure ? tls_has_held(conn) : conn->unread != NULL;
+}
+
+void
 conn_receive_again(struct conn *conn)
 {
+	if (conn->is_secure) {
+		tls_go_on(conn);
+		return;
+	}
 	struct chunk *chunk = conn->unread;
 	conn->unread = NULL;
 	conn->events->received(conn, chunk);
@@ -202,9 +231,18 @@ conn_end_receiving(struct conn *conn, int error)
 		conn->events->ended(conn);
 }
 
+void
+conn_tell_sent(struct conn *conn)
+{
+	if (conn->events->sent)
+		conn->events->sent(conn);
+}
+
 int
 conn_send_whole(struct conn *conn, const void *bytes, size_t len)
 {
+	if (conn->is_secure)
+		return tls_send_bytes(conn, bytes, len);
 	assert(!conn->queue);
 	ssize_t n = send(conn->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n == (ssize_t)len)
@@ -234,6 +272,14 @@ conn_give_up_sending(struct conn *conn)
 
 bool
 conn_send(struct conn *conn, struct chunk *chunk)
+{
+	if (conn->is_secure && !conn->broken)
+		return tls_send(conn, chunk);
+	return conn_queue(conn, chunk);
+}
+
+bool
+conn_queue(struct conn *conn, struct chunk *chunk)
 {
 	if (conn->broken || conn->fd < 0) {
 		chunk_put(chunk);
@@ -265,6 +311,8 @@ conn_shutdown(struct conn *conn)
 {
 	if (conn->shutdown || conn->fd < 0)
 		return;
+	if (conn->is_secure)
+		tls_end_sending(conn);
 	conn->shutdown = true;
 	if (!conn->queue)
 		conn->base.io->engine->shutdown(conn);
@@ -284,9 +332,13 @@ conn_close(struct conn *conn)
 {
 	if (conn->fd < 0)
 		return;
+	if (conn->is_secure && !conn->shutdown)
+		tls_end_sending(conn);
 	conn->base.io->engine->close(conn);
 	conn->fd = -1;
 	conn_drop_queue(conn);
+	if (conn->is_secure)
+		tls_free(conn);
 	chunk_put(conn->unread);
 	conn->unread = NULL;
 }
@@ -297,5 +349,6 @@ conn_reset(struct conn *conn)
 	struct linger now = {.l_onoff = 1, .l_linger = 0};
 	if (conn->fd >= 0)
 		setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	conn->broken = true; /* a farewell would be none */
 	conn_close(conn);
 }

@@ -25,6 +25,8 @@ struct conn_events {
 	/* The connection that conn_connect began stands (error 0), or does not: connect(2)'s
 	 * errno, for socket_connect_error. */
 	void (*connected)(struct conn *conn, int error);
+	/* TLS stands (tls.h). */
+	void (*secured)(struct conn *conn);
 	/* The next bytes. The chunk is the callee's. */
 	void (*received)(struct conn *conn, struct chunk *chunk);
 	/* The other end sent its FIN, behind all that was received. */
@@ -40,6 +42,7 @@ struct conn_events {
 
 struct engine;
 struct ring;
+struct tls;
 
 /* By readiness, on every kernel; and by completion, on Linux 6.1 and later. */
 extern const struct engine engine_libev, engine_uring;
@@ -98,9 +101,14 @@ struct conn {
 		ev_io watcher; /* engine_libev's */
 		struct ring_side ring;
 	};
-	struct chunk *queue;  /* to be sent, oldest first */
-	struct chunk *unread; /* given back, to be received again */
-	int fd;               /* -1 = not open */
+	struct chunk *queue; /* to be sent, oldest first */
+	union {
+		struct chunk *unread; /* given back, to be received again */
+		struct tls *tls;      /* is_secure */
+	};
+	int fd;          /* -1 = not open */
+	uint16_t cipher; /* the suite's number once TLS stands, also when closed; 0 = none */
+	bool is_secure : 1;
 	bool connecting : 1;
 	bool receiving : 1;
 	bool awaiting_leave : 1;
@@ -144,7 +152,8 @@ void conn_receive(struct conn *conn);
 void conn_pause(struct conn *conn);
 
 /* Gives back what is left of a chunk, perhaps nothing, and takes it: these bytes were received
- * before their turn, and conn_receive lets them come again before any other. For a paused conn. */
+ * before their turn, and conn_receive lets them come again before any other. For a paused conn
+ * without TLS. */
 void conn_unread(struct conn *conn, struct chunk *chunk);
 
 /* Sends the bytes in one write, before anything else is queued: 0, or -1 with errno when they do

@@ -40,11 +40,23 @@ void conn_drop_queue(struct conn *conn);
 /* Sending has failed. The receiving side tells the end, behind what was received already. */
 void conn_give_up_sending(struct conn *conn);
 
+/* All that was queued has gone, or never will; by TLS some may have been that the owner did not
+ * send. */
+void conn_tell_sent(struct conn *conn);
+
 /* Tells of the end: an errno, or 0 for a FIN. */
 void conn_end_receiving(struct conn *conn, int error);
 
-/* Gives up what was given back by conn_unread. */
+/* Bytes have come for a conn that receives; or for one that has paused meanwhile. */
+void conn_take(struct conn *conn, struct chunk *chunk);
+void conn_hold(struct conn *conn, struct chunk *chunk);
+
+/* Whether bytes that have come wait for conn_receive, and gives them up. */
+bool conn_has_held(const struct conn *conn);
 void conn_receive_again(struct conn *conn);
+
+/* Queues bytes as they go over the wire, as conn_send does. */
+bool conn_queue(struct conn *conn, struct chunk *chunk);
 
 /* The other end may have done something while it should only wait for it. Takes nothing, and tells
  * if it has left. */

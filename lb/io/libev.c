@@ -72,7 +72,7 @@ static void
 watch(struct conn *conn)
 {
 	set_watcher(conn);
-	if (conn->receiving && conn->unread)
+	if (conn->receiving && conn_has_held(conn))
 		ev_feed_event(conn->base.io->loop, &conn->watcher, EV_READ);
 }
 
@@ -157,7 +157,7 @@ finish_send(struct conn *conn)
 		return;
 	if (conn->shutdown)
 		shutdown(conn->fd, SHUT_WR);
-	conn->events->sent(conn);
+	conn_tell_sent(conn);
 }
 
 static void
@@ -176,7 +176,7 @@ receive(struct conn *conn)
 			chunk->len = (size_t)n;
 			total += chunk->len;
 			conn->streams = chunk->len >= CHUNK_SIZE;
-			conn->events->received(conn, chunk);
+			conn_take(conn, chunk);
 			if ((size_t)n < size || conn->fd < 0 || !conn->receiving)
 				return;
 			continue;
@@ -204,7 +204,7 @@ lose_watch(struct conn *conn)
 		bool ended = conn->ended;
 		conn_give_up_sending(conn);
 		if (ended)
-			conn->events->sent(conn);
+			conn_tell_sent(conn);
 		else
 			conn_end_receiving(conn, ENOMEM);
 	}
@@ -229,7 +229,7 @@ on_ready(struct ev_loop *loop, ev_io *watcher, int ready)
 		return;
 	if (conn->awaiting_leave)
 		conn_peek(conn);
-	else if (conn->receiving && conn->unread)
+	else if (conn->receiving && conn_has_held(conn))
 		conn_receive_again(conn);
 	else if (conn->receiving)
 		receive(conn);

@@ -80,7 +80,7 @@ look(struct conn *conn)
 		begin_watch(conn);
 	if (!conn->receiving || conn->ended || conn->connecting)
 		return;
-	if (conn->unread) {
+	if (conn_has_held(conn)) {
 		ring_look_at(ring_of(conn), conn);
 		conn_receive_again(conn);
 	} else if (conn->ring.has_end) {
@@ -119,10 +119,10 @@ on_received(struct conn *conn, int result, struct chunk *chunk)
 	if (result > 0) {
 		conn->streams = chunk->len >= CHUNK_SIZE;
 		ring_look_at(ring_of(conn), conn);
-		if (conn->receiving && !conn->unread)
-			conn->events->received(conn, chunk);
+		if (conn->receiving && !conn_has_held(conn))
+			conn_take(conn, chunk);
 		else
-			conn->unread = chunk;
+			conn_hold(conn, chunk);
 		return;
 	}
 	chunk_put(chunk);
@@ -179,7 +179,7 @@ on_sent(struct chunk *chunk, int result)
 		chunk->len -= (size_t)result;
 	} else if (result != -EINTR && result != -EAGAIN) {
 		conn_give_up_sending(conn);
-		conn->events->sent(conn);
+		conn_tell_sent(conn);
 		return;
 	}
 	if (chunk->len == 0) {
@@ -192,7 +192,7 @@ on_sent(struct chunk *chunk, int result)
 	}
 	if (conn->shutdown)
 		send_fin(conn);
-	conn->events->sent(conn);
+	conn_tell_sent(conn);
 }
 
 static int

@@ -15,6 +15,7 @@ from balancer import BUILD, ENGINE, Balancer, Setup  # noqa: E402
 from faults import Faults, build  # noqa: E402
 from peers import Probed, Relay, free_port  # noqa: E402
 from scene import Scene  # noqa: E402
+from tls import Certificate  # noqa: E402
 
 
 def pytest_configure(config):
@@ -94,6 +95,12 @@ def hosts(relay, probed):
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """One for lb.test."""
+    return Certificate(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture

@@ -16,7 +16,10 @@ ENTRY = re.compile(
 )
 SUFFIXES = ("_bucket", "_sum", "_count")
 # What has samples at times only, and their labels then.
-AT_TIMES = {"smtplb_backend_trouble": {"pool", "backend", "verb", "reply"}}
+AT_TIMES = {
+    "smtplb_backend_trouble": {"pool", "backend", "verb", "reply"},
+    "smtplb_certificate_expiry_timestamp_seconds": {"listener"},
+}
 
 
 def peers(package):

@@ -128,7 +128,7 @@ def test_status(start, relay, admin):
     assert (two["weight"], two["backup"], two["max_sessions"]) == (2, True, 7)
     assert status.pop("listeners") == [
         {"name": "smtp", "bind": [f"127.0.0.1:{setup.port}"], "pool": "relays",
-         "messages": NO_MESSAGES}
+         "tls": "off", "certificate_expires": None, "messages": NO_MESSAGES}
     ]
     assert status.pop("max_sessions") > 0
     assert status == {

@@ -101,7 +101,7 @@ def test_version():
     assert program == "smtplb" and number[0].isdigit()
     assert "engines: libev io_uring" in others
     libraries = dict(line.split(" ") for line in others[1:])
-    assert set(libraries) == {"libev", "libconfuse", "libmaxminddb", "libmicrohttpd", "jansson", "liburing"}
+    assert set(libraries) == {"libev", "libconfuse", "libmaxminddb", "libmicrohttpd", "jansson", "liburing", "openssl"}
     assert all(version[0].isdigit() for version in libraries.values())
 
 

@@ -1,0 +1,43 @@
+/*
+ * What a listener shows its TLS clients: certificates with their keys. The client's server name
+ * (SNI) chooses, the first pair is for all others. TLS 1.2 and 1.3, with the ciphers of Mozilla's
+ * "intermediate" profile.
+ *
+ * Immutable once filled; any thread may open sessions from it.
+ */
+#ifndef CONF_CERTIFICATES_H
+#define CONF_CERTIFICATES_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+struct certificates;
+
+enum {
+	CERTIFICATES_WHY_MAX = 512,
+};
+
+struct certificates *certificates_new(void);
+void certificates_free(struct certificates *certificates); /* NULL is fine */
+
+/* Adds a pair of PEM files, the certificate with its chain behind it. Returns 0, or -1 with the
+ * reason in why; is_key tells that it is the key's. */
+int certificates_add(struct certificates *certificates, const char *certificate, const char *key,
+	char why[CERTIFICATES_WHY_MAX], bool *is_key);
+
+/* When the first of them expires, and how many whole days are left. */
+time_t certificates_expire(const struct certificates *certificates);
+int certificates_days_left(const struct certificates *certificates);
+
+/* Of the version and the cipher suite that was agreed on, by the suite's number (IANA). */
+const char *certificates_version_name(uint16_t cipher);
+const char *certificates_cipher_name(const struct certificates *certificates, uint16_t cipher);
+
+/* The server's side of one connection; NULL for want of memory. Needs the certificates until the
+ * handshake is done. */
+SSL *certificates_open(const struct certificates *certificates);
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * The handshake: the client's conn in PHASE_HANDSHAKE. Worker's thread.
+ */
+#include "lb/handshake.h"
+
+#include "lb/io/tls.h"
+#include "lb/log.h"
+#include "lb/session.h"
+#include "lb/session_counts.h"
+#include "lb/session_log.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void
+fail(struct session *session, const char *why, enum session_end end)
+{
+	char id[SESSION_ID_MAX];
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_WARNING, "tls");
+	log_text(&line, "id", session_id_format(session, id));
+	log_text(&line, "listener", session->listener->name);
+	log_endpoint(&line, "client", &session->source);
+	log_text(&line, "detail", why);
+	log_end(&line);
+	session_counts_handshake(session, HANDSHAKE_FAILED);
+	session_decide(session, RESULT_ERROR, end);
+	session_close(session);
+}
+
+static void
+on_secured(struct conn *conn)
+{
+	struct session *session = session_of_client(conn);
+	bool is_resumed = SSL_session_reused(tls_of(conn));
+	session_counts_handshake(session, is_resumed ? HANDSHAKE_RESUMED : HANDSHAKE_FULL);
+	conn_pause(conn);
+	session_pass(session);
+}
+
+static void
+on_ended(struct conn *conn)
+{
+	fail(session_of_client(conn), "closed within the handshake", END_CLIENT);
+}
+
+static void
+on_failed(struct conn *conn, int error)
+{
+	const char *why = error == EPROTO ? tls_why(conn) : strerror(error);
+	/* For want of memory it was given up by us. */
+	fail(session_of_client(conn), why ? why : "no TLS",
+		error == ENOMEM ? END_BALANCER : END_CLIENT);
+}
+
+static const struct conn_events handshake_events = {
+	.secured = on_secured,
+	.ended = on_ended,
+	.failed = on_failed,
+};
+
+void
+handshake_enter(struct session *session)
+{
+	SSL *ssl = certificates_open(session->listener->certificates);
+	if (!ssl || tls_start(&session->client, ssl) < 0) {
+		session_limit(session, LIMIT_RESOURCES);
+		return;
+	}
+	session->client.events = &handshake_events;
+	session_set_phase(session, PHASE_HANDSHAKE);
+	session_set_deadline(session, HANDSHAKE_MS);
+	conn_receive(&session->client);
+}
+
+void
+handshake_timeout(struct session *session)
+{
+	fail(session, "no complete handshake in time", END_BALANCER);
+}
