@@ -40,8 +40,10 @@ local_interfaces = 127.0.0.1
 hostlist mine = 127.0.0.1
 """
 
+# However many messages come in one connection, each is sent on at once, not by the next queue run.
 RELAY = """\
 daemon_smtp_ports = 25 : 587
+smtp_accept_queue_per_connection = 0
 hosts_proxy = 10.0.1.25
 hostlist mine = 203.0.113.10 : 203.0.113.11
 """
