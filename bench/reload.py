@@ -5,7 +5,7 @@ import random
 import socket
 import time
 
-from bench import child, cost
+from bench import cost
 
 RATE = 500  # sessions a second
 

@@ -174,7 +174,7 @@ time_of(const ASN1_TIME *when)
 
 int
 certificates_add(struct certificates *certificates, const char *certificate, const char *key,
-	char why[CERTIFICATES_WHY_MAX], bool *is_key)
+	time_t *expires, char why[CERTIFICATES_WHY_MAX], bool *is_key)
 {
 	*is_key = false;
 	ERR_clear_error();
@@ -190,9 +190,9 @@ certificates_add(struct certificates *certificates, const char *certificate, con
 		SSL_CTX_free(context);
 		return -1;
 	}
-	time_t expire = time_of(X509_get0_notAfter(SSL_CTX_get0_certificate(context)));
-	if (!certificates->count || expire < certificates->expire)
-		certificates->expire = expire;
+	*expires = time_of(X509_get0_notAfter(SSL_CTX_get0_certificate(context)));
+	if (!certificates->count || *expires < certificates->expire)
+		certificates->expire = *expires;
 	certificates->pairs[certificates->count++].context = context;
 	return 0;
 }
@@ -204,9 +204,9 @@ certificates_expire(const struct certificates *certificates)
 }
 
 int
-certificates_days_left(const struct certificates *certificates)
+certificates_days_left(time_t expires)
 {
-	return (int)((certificates->expire - time(NULL)) / DAY_S);
+	return (int)((expires - time(NULL)) / DAY_S);
 }
 
 /* Suites are of one version's or the other's. */

@@ -23,14 +23,16 @@ enum {
 struct certificates *certificates_new(void);
 void certificates_free(struct certificates *certificates); /* NULL is fine */
 
-/* Adds a pair of PEM files, the certificate with its chain behind it. Returns 0, or -1 with the
- * reason in why; is_key tells that it is the key's. */
+/* Adds a pair of PEM files, the certificate with its chain behind it. Returns 0, with the time at
+ * which it expires, or -1 with the reason in why; is_key tells that it is the key's. */
 int certificates_add(struct certificates *certificates, const char *certificate, const char *key,
-	char why[CERTIFICATES_WHY_MAX], bool *is_key);
+	time_t *expires, char why[CERTIFICATES_WHY_MAX], bool *is_key);
 
-/* When the first of them expires, and how many whole days are left. */
+/* When the first of them expires. */
 time_t certificates_expire(const struct certificates *certificates);
-int certificates_days_left(const struct certificates *certificates);
+
+/* How many whole days are left until then. */
+int certificates_days_left(time_t expires);
 
 /* Of the version and the cipher suite that was agreed on, by the suite's number (IANA). */
 const char *certificates_version_name(uint16_t cipher);

@@ -38,15 +38,15 @@ read_pairs(const struct load *load, cfg_t *section, struct listener_conf *listen
 		struct value certificate = value_at(section, "certificate", i);
 		struct value key = value_at(section, "key", i);
 		char why[CERTIFICATES_WHY_MAX];
+		time_t expires;
 		bool is_key;
 		if (!check_path(load, &certificate) || !check_path(load, &key))
 			continue;
-		if (certificates_add(
-			    listener->certificates, certificate.text, key.text, why, &is_key) < 0)
+		if (certificates_add(listener->certificates, certificate.text, key.text, &expires,
+			    why, &is_key) < 0)
 			value_error(load, is_key ? &key : &certificate, "can't be used: %s", why);
 		else
-			warn_soon(
-				load, &certificate, certificates_days_left(listener->certificates));
+			warn_soon(load, &certificate, certificates_days_left(expires));
 	}
 }
 
@@ -62,12 +62,11 @@ check_tls(const struct load *load, cfg_t *section, struct listener_conf *listene
 	};
 	struct value tls = value_get(section, "tls");
 	listener->tls = (enum tls_mode)value_choice(load, &tls, modes);
-	/* Nobody can be told before TLS stands. */
-	if (listener->tls == TLS_IMPLICIT &&
-		(listener->on_deny == ON_DENY_421 || listener->on_deny == ON_DENY_554))
-		listener->on_deny = ON_DENY_DROP;
 	if (listener->tls == TLS_OFF)
 		return;
+	/* Nobody can be told before TLS stands. */
+	if (listener->on_deny == ON_DENY_421 || listener->on_deny == ON_DENY_554)
+		listener->on_deny = ON_DENY_DROP;
 	if (value_count(section, "certificate"))
 		read_pairs(load, section, listener);
 	else if (load->whole)

@@ -45,11 +45,8 @@ cause_of_errno(int error)
 static void
 drop_held(struct attempt *attempt)
 {
-	while (attempt->held) {
-		struct chunk *chunk = attempt->held;
-		attempt->held = chunk->next;
-		chunk_put(chunk);
-	}
+	chunk_put_all(attempt->held);
+	attempt->held = NULL;
 }
 
 static int

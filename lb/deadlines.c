@@ -1,6 +1,6 @@
 /*
- * See deadlines.h. A binary heap, with room for all who have entered. The timer may look too early,
- * for one that was put off since, never too late.
+ * See deadlines.h. A binary heap, with room for all who have entered and at most an eighth more.
+ * The timer may look too early, for one that was put off since, never too late.
  */
 #include "lb/deadlines.h"
 

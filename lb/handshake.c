@@ -4,7 +4,6 @@
 #include "lb/handshake.h"
 
 #include "lb/io/tls.h"
-#include "lb/log.h"
 #include "lb/session.h"
 #include "lb/session_counts.h"
 #include "lb/session_log.h"
@@ -15,14 +14,7 @@
 static void
 fail(struct session *session, const char *why, enum session_end end)
 {
-	char id[SESSION_ID_MAX];
-	struct log_line line;
-	log_begin(&line, LOG_LEVEL_WARNING, "tls");
-	log_text(&line, "id", session_id_format(session, id));
-	log_text(&line, "listener", session->listener->name);
-	log_endpoint(&line, "client", &session->source);
-	log_text(&line, "detail", why);
-	log_end(&line);
+	session_log_fault(session, "tls", why);
 	session_counts_handshake(session, HANDSHAKE_FAILED);
 	session_decide(session, RESULT_ERROR, end);
 	session_close(session);

@@ -69,7 +69,9 @@ count_days_left(const struct snapshot *snapshot)
 	int first = INT_MAX;
 	for (size_t i = 0; i < snapshot->listener_count; i++) {
 		const struct certificates *certificates = snapshot->listeners[i].certificates;
-		int days = certificates ? certificates_days_left(certificates) : INT_MAX;
+		if (!certificates)
+			continue;
+		int days = certificates_days_left(certificates_expire(certificates));
 		first = days < first ? days : first;
 	}
 	return first;

@@ -5,7 +5,6 @@
 #include "lb/proxy_in.h"
 
 #include "lb/clock.h"
-#include "lb/log.h"
 #include "lb/session.h"
 #include "lb/session_log.h"
 #include "lb/session_counts.h"
@@ -36,14 +35,7 @@ proxy_in_is_due(const struct session *session)
 static void
 fail(struct session *session, const char *why, enum session_end end)
 {
-	char id[SESSION_ID_MAX];
-	struct log_line line;
-	log_begin(&line, LOG_LEVEL_WARNING, "proxy");
-	log_text(&line, "id", session_id_format(session, id));
-	log_text(&line, "listener", session->listener->name);
-	log_endpoint(&line, "client", &session->source);
-	log_text(&line, "detail", why);
-	log_end(&line);
+	session_log_fault(session, "proxy", why);
 	session_decide(session, RESULT_ERROR, end);
 	session_close(session);
 }

@@ -161,16 +161,14 @@ session_screen(struct session *session)
 		return;
 	}
 	enum limit limit = session->hurried ? LIMIT_RESOURCES : admit(session);
-	if (limit == LIMIT_NONE && session->listener->tls == TLS_IMPLICIT) {
+	if (limit != LIMIT_NONE) {
+		give_room(session);
+		session_limit(session, limit);
+	} else if (session->listener->tls == TLS_IMPLICIT) {
 		handshake_enter(session);
-		return;
-	}
-	if (limit == LIMIT_NONE) {
+	} else {
 		session_pass(session);
-		return;
 	}
-	give_room(session);
-	session_limit(session, limit);
 }
 
 /* A session that has not begun, NULL when it can't. */

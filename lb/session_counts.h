@@ -13,10 +13,10 @@
 void session_counts_enter(struct session *session);
 void session_counts_leave(struct session *session);
 
-/* It was turned away. By the acl: then it counts no more. */
 /* What came of the client's TLS. */
 void session_counts_handshake(struct session *session, enum handshake outcome);
 
+/* It was turned away. By the acl: then it counts no more. */
 void session_counts_denied(struct session *session, enum denial why);
 
 /* It has ended, with its result. */

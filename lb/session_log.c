@@ -128,6 +128,19 @@ session_log_end(const struct session *session)
 }
 
 void
+session_log_fault(const struct session *session, const char *event, const char *why)
+{
+	struct log_line line;
+	char id[SESSION_ID_MAX];
+	log_begin(&line, LOG_LEVEL_WARNING, event);
+	log_text(&line, "id", session_id_format(session, id));
+	log_text(&line, "listener", session->listener->name);
+	log_endpoint(&line, "client", &session->source);
+	log_text(&line, "detail", why);
+	log_end(&line);
+}
+
+void
 session_log_cut(const struct session *session)
 {
 	struct log_line line;

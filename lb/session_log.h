@@ -25,6 +25,9 @@ void session_log_failed_begin(
 /* Its phase has changed. */
 void session_log_phase(const struct session *session);
 
+/* Why a client did not get as far as its session: an event of this name. */
+void session_log_fault(const struct session *session, const char *event, const char *why);
+
 /* It is cut from our side in the middle of something. */
 void session_log_cut(const struct session *session);
 

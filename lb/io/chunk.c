@@ -79,6 +79,16 @@ chunk_put(struct chunk *chunk)
 	shelf->kept++;
 }
 
+void
+chunk_put_all(struct chunk *chunk)
+{
+	while (chunk) {
+		struct chunk *next = chunk->next;
+		chunk_put(chunk);
+		chunk = next;
+	}
+}
+
 bool
 chunk_join(struct chunk *chunk, struct chunk *from)
 {

@@ -47,7 +47,8 @@ void chunk_pool_fini(struct chunk_pool *pool); /* every chunk must be back */
 /* An empty chunk, or NULL when there is no memory. */
 struct chunk *chunk_get(struct chunk_pool *pool);
 struct chunk *chunk_get_large(struct chunk_pool *pool);
-void chunk_put(struct chunk *chunk); /* NULL is fine */
+void chunk_put(struct chunk *chunk);     /* NULL is fine */
+void chunk_put_all(struct chunk *chunk); /* and all that follow it */
 
 /* Moves the bytes of `from` behind those of `chunk` and puts `from` back, if they fit. */
 bool chunk_join(struct chunk *chunk, struct chunk *from);

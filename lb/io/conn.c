@@ -255,11 +255,8 @@ conn_send_whole(struct conn *conn, const void *bytes, size_t len)
 void
 conn_drop_queue(struct conn *conn)
 {
-	while (conn->queue) {
-		struct chunk *chunk = conn->queue;
-		conn->queue = chunk->next;
-		chunk_put(chunk);
-	}
+	chunk_put_all(conn->queue);
+	conn->queue = NULL;
 }
 
 void

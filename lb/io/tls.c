@@ -1,6 +1,6 @@
 /*
  * See tls.h. OpenSSL reads from the chunks that came and writes into chunks that go, by a BIO of
- * our own: no byte is copied but by the cipher and into the record. Runs in its worker's thread.
+ * our own, so that beside the cipher each byte is copied once. Runs in its worker's thread.
  */
 #include "lb/io/tls.h"
 
@@ -114,16 +114,6 @@ queue_out(struct conn *conn)
 		chunk = next;
 	}
 	return flushed;
-}
-
-static void
-drop_all(struct chunk *chunk)
-{
-	while (chunk) {
-		struct chunk *next = chunk->next;
-		chunk_put(chunk);
-		chunk = next;
-	}
 }
 
 /* An alert may be on its way out. */
@@ -305,8 +295,8 @@ tls_free(struct conn *conn)
 {
 	struct tls *tls = conn->tls;
 	SSL_free(tls->ssl);
-	drop_all(tls->in);
-	drop_all(tls->out);
+	chunk_put_all(tls->in);
+	chunk_put_all(tls->out);
 	free(tls);
 	conn->is_secure = false;
 	conn->tls = NULL;

@@ -2,17 +2,20 @@
 certificates by name, by reload, and under load. That the pump does not mind is in test_pump.py."""
 
 import contextlib
+import datetime
 import re
 import socket
 import ssl
 import subprocess
+import time
 
 import headers
 import pytest
 from admin import Admin
 from balancer import PROGRAM, Crowd, Setup, run
+from metrics import scrape
 from peers import DEADLINE, connect, eventually, free_port, smtp
-from tls import Certificate, Secured, SecureSetup, pairs, secure
+from tls import DAYS, Certificate, Secured, SecureSetup, pairs, secure
 
 SUITE = r"TLSv1\.3/TLS_[A-Z0-9_]+"
 HANDSHAKE_S = 10  # HANDSHAKE_MS of lb/handshake.h
@@ -334,3 +337,38 @@ def test_check(certificate, tmp_path):
         assert status == 1 and wanted in said, said
     status, said = check(tmp_path, f"tls = implicit {pairs(soon)}")
     assert status == 0 and re.search(r"expires in [45] days", said)
+    assert re.search(r"ok: .*, days until a certificate expires [45]\n", said)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_check_warns_of_the_one_that_expires(certificate, tmp_path, turn):
+    soon = Certificate(tmp_path, "soon.test", days=5)
+    status, said = check(tmp_path, f"tls = implicit {pairs(*[soon, certificate][::turn])}")
+    assert status == 0
+    assert re.findall(r"`certificate = (\S+)` expires in [45] days", said) == [str(soon.pem)]
+
+
+def test_it_is_told(start, relay, certificate, tmp_path):
+    """In /v1/status and the metrics: when it expires, and what came of handshakes."""
+    admin = Admin(tmp_path)
+    setup = SecureSetup([relay(smtp())], certificate, admin=admin.text())
+    start(setup)
+    with setup.connect() as client:
+        assert client.line() == b"220 relay ESMTP"
+        with setup.connect_plainly() as again:
+            again.sock = Secured(again.sock, client.sock.context, certificate.name,
+                                 session=client.sock.object.session)
+            assert again.line() == b"220 relay ESMTP"
+    with setup.connect_plainly() as client:
+        client.send(b"EHLO me\r\n")
+        client.finish()
+        client.is_reset()
+    (listener,) = admin.get("/v1/status")["listeners"]
+    expires = datetime.datetime.fromisoformat(listener["certificate_expires"])
+    assert listener["tls"] == "implicit"
+    assert 0 <= expires.timestamp() - time.time() - (DAYS - 1) * 86400 <= 86400
+    page = scrape(admin)
+    assert page("smtplb_certificate_expiry_timestamp_seconds", listener="smtp") == (
+        expires.timestamp())
+    assert [page("smtplb_tls_handshakes_total", listener="smtp", outcome=outcome)
+            for outcome in ("full", "resumed", "failed")] == [1, 1, 1]

@@ -45,7 +45,7 @@ class Secured:
     goes in one piece with the first words; session: to be resumed."""
 
     def __init__(self, sock, context, name, ahead=b"", session=None):
-        self.raw = sock
+        self.raw, self.context = sock, context
         self.into, self.out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.object = context.wrap_bio(
             self.into, self.out, server_hostname=name, session=session)
