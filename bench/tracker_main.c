@@ -72,7 +72,7 @@ reader_init(struct reader *reader, struct backend_counts *counts)
 {
 	reader->counts = counts;
 	tracker_init(&reader->tracker);
-	tracker_hold_mail(&reader->tracker, true);
+	tracker_hold(&reader->tracker, HOLD_MAIL);
 }
 
 /* It stops at each MAIL, and who is within his limit passes. */

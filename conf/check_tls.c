@@ -10,6 +10,8 @@ enum {
 
 const char *const tls_mode_names[] = {
 	[TLS_OFF] = "off",
+	[TLS_STARTTLS] = "starttls",
+	[TLS_STARTTLS_REQUIRED] = "starttls_required",
 	[TLS_IMPLICIT] = "implicit",
 };
 
@@ -55,8 +57,8 @@ check_tls(const struct load *load, cfg_t *section, struct listener_conf *listene
 {
 	const struct choice modes[] = {
 		{.name = tls_mode_names[TLS_OFF], .value = TLS_OFF},
-		{.name = "starttls", .refused = true},
-		{.name = "starttls_required", .refused = true},
+		{.name = tls_mode_names[TLS_STARTTLS], .value = TLS_STARTTLS},
+		{.name = tls_mode_names[TLS_STARTTLS_REQUIRED], .value = TLS_STARTTLS_REQUIRED},
 		{.name = tls_mode_names[TLS_IMPLICIT], .value = TLS_IMPLICIT},
 		{.name = NULL},
 	};
@@ -65,7 +67,8 @@ check_tls(const struct load *load, cfg_t *section, struct listener_conf *listene
 	if (listener->tls == TLS_OFF)
 		return;
 	/* Nobody can be told before TLS stands. */
-	if (listener->on_deny == ON_DENY_421 || listener->on_deny == ON_DENY_554)
+	if (listener->tls == TLS_IMPLICIT &&
+		(listener->on_deny == ON_DENY_421 || listener->on_deny == ON_DENY_554))
 		listener->on_deny = ON_DENY_DROP;
 	if (value_count(section, "certificate"))
 		read_pairs(load, section, listener);

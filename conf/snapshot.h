@@ -90,7 +90,7 @@ struct backend_conf {
 };
 
 /* Of a listener's clients. */
-enum tls_mode { TLS_OFF, TLS_IMPLICIT };
+enum tls_mode { TLS_OFF, TLS_STARTTLS, TLS_STARTTLS_REQUIRED, TLS_IMPLICIT };
 
 extern const char *const tls_mode_names[];
 

@@ -7,6 +7,7 @@
 #include "lb/session.h"
 #include "lb/session_counts.h"
 #include "lb/session_log.h"
+#include "lb/starttls.h"
 
 #include <errno.h>
 #include <string.h>
@@ -27,7 +28,10 @@ on_secured(struct conn *conn)
 	bool is_resumed = SSL_session_reused(tls_of(conn));
 	session_counts_handshake(session, is_resumed ? HANDSHAKE_RESUMED : HANDSHAKE_FULL);
 	conn_pause(conn);
-	session_pass(session);
+	if (session->greeted)
+		starttls_secured(session);
+	else
+		session_pass(session);
 }
 
 static void
@@ -51,18 +55,24 @@ static const struct conn_events handshake_events = {
 	.failed = on_failed,
 };
 
-void
-handshake_enter(struct session *session)
+int
+handshake_begin(struct session *session, SSL *ssl)
 {
-	SSL *ssl = certificates_open(session->listener->certificates);
-	if (!ssl || tls_start(&session->client, ssl) < 0) {
-		session_limit(session, LIMIT_RESOURCES);
-		return;
-	}
+	if (tls_start(&session->client, ssl) < 0)
+		return -1;
 	session->client.events = &handshake_events;
 	session_set_phase(session, PHASE_HANDSHAKE);
 	session_set_deadline(session, HANDSHAKE_MS);
 	conn_receive(&session->client);
+	return 0;
+}
+
+void
+handshake_enter(struct session *session)
+{
+	SSL *ssl = certificates_open(session->listener->certificates);
+	if (!ssl || handshake_begin(session, ssl) < 0)
+		session_limit(session, LIMIT_RESOURCES);
 }
 
 void

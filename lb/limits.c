@@ -88,50 +88,41 @@ in_force(struct limits *limits)
 
 /* The client comes first: one that is over its own limits takes room from nobody. */
 enum limit
-limits_admit(struct limits *limits, const struct addr *source, uint64_t now_ms,
-	struct admission *admission)
+limits_admit(
+	struct limits *limits, const struct addr *source, uint64_t now_ms, struct client **client)
 {
 	struct clients *clients = clients_of(limits);
-	*admission = (struct admission){.limits = NULL};
+	*client = NULL;
 	if (clients) {
 		struct limits_conf conf = in_force(limits);
-		enum limit limit =
-			clients_enter(clients, source, &conf, now_ms, &admission->client);
+		enum limit limit = clients_enter(clients, source, &conf, now_ms, client);
 		if (limit != LIMIT_NONE)
 			return limit;
 	}
-	admission->limits = limits;
 	unsigned sessions = __atomic_add_fetch(&limits->sessions, 1, __ATOMIC_RELAXED);
 	unsigned max = __atomic_load_n(&limits->max_sessions, __ATOMIC_RELAXED);
 	if (max == 0 || sessions <= max)
 		return LIMIT_NONE;
-	limits_withdraw(admission);
+	limits_withdraw(limits, *client);
+	*client = NULL;
 	return LIMIT_SESSIONS;
 }
 
-static void
-end(struct admission *admission)
+void
+limits_leave(struct limits *limits, struct client *client)
 {
-	__atomic_sub_fetch(&admission->limits->sessions, 1, __ATOMIC_RELAXED);
-	*admission = (struct admission){.limits = NULL};
+	if (client)
+		clients_leave(clients_of(limits), client);
+	__atomic_sub_fetch(&limits->sessions, 1, __ATOMIC_RELAXED);
 }
 
 void
-limits_leave(struct admission *admission)
+limits_withdraw(struct limits *limits, struct client *client)
 {
-	if (admission->client)
-		clients_leave(clients_of(admission->limits), admission->client);
-	if (admission->limits)
-		end(admission);
-}
-
-void
-limits_withdraw(struct admission *admission)
-{
-	struct limits_conf conf = in_force(admission->limits);
-	if (admission->client)
-		clients_withdraw(clients_of(admission->limits), admission->client, &conf);
-	end(admission);
+	struct limits_conf conf = in_force(limits);
+	if (client)
+		clients_withdraw(clients_of(limits), client, &conf);
+	__atomic_sub_fetch(&limits->sessions, 1, __ATOMIC_RELAXED);
 }
 
 enum limit

@@ -31,24 +31,18 @@ int limits_prepare(struct limits *limits, const struct limits_conf *conf);
 /* These hold from now on. */
 void limits_configure(struct limits *limits, const struct limits_conf *conf);
 
-/* Where a session counts. Zeros: nowhere. */
-struct admission {
-	struct limits *limits;
-	struct client *client; /* NULL: for no client */
-};
-
 /* One more session of a client, at this time (clock.h). Returns the limit that it is over, and then
- * it counts nowhere; or LIMIT_NONE, and the admission says where it counts, as long as there is a
- * reference, until it leaves or is withdrawn. */
-enum limit limits_admit(struct limits *limits, const struct addr *source, uint64_t now_ms,
-	struct admission *admission);
+ * it counts nowhere; or LIMIT_NONE, and it counts until it leaves or is withdrawn, with the client
+ * that is told here: NULL for none. */
+enum limit limits_admit(
+	struct limits *limits, const struct addr *source, uint64_t now_ms, struct client **client);
 
-/* The session is over; it counts nowhere from now on. Again: nothing. */
-void limits_leave(struct admission *admission);
+/* A session that was admitted is over. */
+void limits_leave(struct limits *limits, struct client *client);
 
 /* The same, for one that was turned away for a reason that is not the client's: as if it had never
  * come. */
-void limits_withdraw(struct admission *admission);
+void limits_withdraw(struct limits *limits, struct client *client);
 
 /* One more message of a client. Returns LIMIT_NONE or LIMIT_MESSAGES_PER_CLIENT. */
 enum limit limits_take_message(struct limits *limits, const struct addr *source, uint64_t now_ms);

@@ -78,11 +78,17 @@ pipeline_push(struct pipeline *pipeline, enum verb verb)
 }
 
 enum verb
-pipeline_pop(struct pipeline *pipeline)
+pipeline_first(const struct pipeline *pipeline)
 {
 	assert(pipeline->count > 0);
+	return *run_at((struct pipeline *)pipeline, 0) >> COUNT_BITS;
+}
+
+enum verb
+pipeline_pop(struct pipeline *pipeline)
+{
+	enum verb verb = pipeline_first(pipeline);
 	uint16_t *run = run_at(pipeline, 0);
-	enum verb verb = *run >> COUNT_BITS;
 	--*run;
 	if ((*run & COUNT_MASK) == 0) {
 		pipeline->first = (uint16_t)((pipeline->first + 1) % pipeline->capacity);

@@ -39,7 +39,10 @@ void pipeline_fini(struct pipeline *pipeline);
  * memory. */
 int pipeline_push(struct pipeline *pipeline, enum verb verb);
 
-/* Takes the one to be answered next. There must be one. */
+/* The one to be answered next. There must be one. */
+enum verb pipeline_first(const struct pipeline *pipeline);
+
+/* Takes it. */
 enum verb pipeline_pop(struct pipeline *pipeline);
 
 bool pipeline_is_empty(const struct pipeline *pipeline);

@@ -9,6 +9,7 @@
 #include "lb/linger.h"
 #include "lb/session.h"
 #include "lb/session_counts.h"
+#include "lb/starttls.h"
 #include "lb/view.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ on_reply(void *context, enum verb verb, const struct reply_status *status)
 {
 	struct session *session = context;
 	session->rests = verb == VERB_DOT || verb == VERB_BDAT_LAST;
+	starttls_note(session, verb, status);
 	session_counts_reply(session, verb, status);
 }
 
@@ -102,6 +104,19 @@ pass_on(struct session *session, struct conn *from, struct conn *to, struct chun
 		conn_pause(from);
 }
 
+static void
+pass_all(struct session *session, struct conn *from, struct conn *to, struct chunk *list)
+{
+	while (list) {
+		struct chunk *next = list->next;
+		if (session->phase == PHASE_CLOSED)
+			chunk_put(list);
+		else
+			pass_on(session, from, to, list);
+		list = next;
+	}
+}
+
 /* A FIN. From a side that takes no more either it is the end of a lost connection. */
 static void
 end_side(struct session *session, struct conn *ended)
@@ -134,7 +149,7 @@ resume(struct session *session, struct conn *from, struct conn *to)
 		touch(session);
 	if (leave_if_due(session))
 		return;
-	bool waits = from == &session->client && session->over_limit;
+	bool waits = from == &session->client && (session->over_limit || starttls_waits(session));
 	if (!from->ended && !waits)
 		conn_receive(from);
 	close_if_done(session);
@@ -148,18 +163,76 @@ may_send_message(struct session *session)
 	return limits_take_message(limits, &session->source.addr, clock_ms()) == LIMIT_NONE;
 }
 
-/* Returns how much of the chunk may pass: less than all before a MAIL of who is over his limit,
- * which is refused instead once what came before it is answered. */
+/* Returns how much of the chunk may pass: less than all before a command that is answered here, and
+ * before a MAIL of who is over his limit, which is refused once what came before it is answered. */
 static size_t
 read_client(struct session *session, const struct chunk *chunk)
 {
 	struct tracker *tracker = &session->tracker;
+	size_t word_len;
+	const uint8_t *word = starttls_word(session, &word_len);
+	if (word_len > 0)
+		tracker_read_client(tracker, word, word_len);
 	size_t len = tracker_read_client(tracker, chunk->data, chunk->len);
-	while (len < chunk->len && may_send_message(session)) {
+	while (len < chunk->len && !starttls_answers(session, chunk, len) &&
+		may_send_message(session)) {
 		tracker_pass_mail(tracker);
 		len += tracker_read_client(tracker, chunk->data + len, chunk->len - len);
 	}
 	return len;
+}
+
+/* What may pass of the chunk, of which the tracker has read so much. */
+static struct chunk *
+cut_chunk(struct session *session, struct chunk *chunk, size_t len)
+{
+	if (session->starttls)
+		return starttls_keep_back(session, chunk, len);
+	chunk->len = len;
+	chunk->next = NULL;
+	if (len > 0)
+		return chunk;
+	chunk_put(chunk);
+	return NULL;
+}
+
+static void
+feed_client(struct session *session, struct chunk *chunk)
+{
+	size_t len = read_client(session, chunk);
+	bool stopped = len < chunk->len;
+	session->over_limit = stopped && !starttls_answers(session, chunk, len);
+	if (starttls_is_evaded(session)) {
+		chunk_put(chunk);
+		session_decide(session, RESULT_ERROR, END_BALANCER);
+		session_close(session);
+		return;
+	}
+	struct chunk *passing = cut_chunk(session, chunk, len);
+	if (session->phase == PHASE_CLOSED)
+		return;
+	if (session->starttls && session->over_limit)
+		starttls_drop(session);
+	if (stopped)
+		conn_pause(&session->client);
+	pass_all(session, &session->client, &session->backend, passing);
+	if (session->over_limit)
+		leave_if_due(session);
+}
+
+/* Answers what is answered here, as far as it is due, and goes on with what came behind. */
+static void
+answer_client(struct session *session)
+{
+	bool waited = starttls_waits(session);
+	struct chunk *behind;
+	while ((behind = starttls_answer(session)) != NULL)
+		feed_client(session, behind);
+	bool receives = session->phase == PHASE_PUMP && !starttls_waits(session) &&
+			!session->over_limit && !session->client.ended &&
+			conn_is_flushed(&session->backend);
+	if (waited && receives)
+		conn_receive(&session->client);
 }
 
 static void
@@ -168,23 +241,23 @@ client_received(struct conn *conn, struct chunk *chunk)
 	struct session *session = session_of_client(conn);
 	session_counts_in(session, chunk->len);
 	session->rests = false;
-	size_t len = read_client(session, chunk);
-	session->over_limit = len < chunk->len;
-	chunk->len = len;
-	if (len > 0)
-		pass_on(session, conn, &session->backend, chunk);
-	else
+	if (session->phase == PHASE_FLUSH) { /* the relay is lost */
 		chunk_put(chunk);
-	if (!session->over_limit)
 		return;
-	conn_pause(conn);
-	leave_if_due(session);
+	}
+	if (!starttls_take_line(session, chunk))
+		feed_client(session, chunk);
+	answer_client(session);
 }
 
 static void
 client_ended(struct conn *conn)
 {
-	end_side(session_of_client(conn), conn);
+	struct session *session = session_of_client(conn);
+	struct chunk *word = starttls_last_word(session);
+	if (word)
+		conn_send(&session->backend, word);
+	end_side(session, conn);
 }
 
 static void
@@ -198,6 +271,7 @@ client_sent(struct conn *conn)
 {
 	struct session *session = session_of_client(conn);
 	resume(session, &session->backend, conn);
+	answer_client(session);
 }
 
 static const struct conn_events pump_client_events = {
@@ -207,24 +281,40 @@ static const struct conn_events pump_client_events = {
 	.sent = client_sent,
 };
 
+/* Returns what goes to the client, in a list. */
+static struct chunk *
+read_relay(struct session *session, struct chunk *chunk)
+{
+	if (session->starttls)
+		return starttls_read_relay(session, chunk, on_reply);
+	tracker_read_relay(&session->tracker, chunk->data, chunk->len, on_reply, session);
+	chunk->next = NULL;
+	return chunk;
+}
+
 static void
 backend_received(struct conn *conn, struct chunk *chunk)
 {
 	struct session *session = session_of_backend(conn);
 	bool awaited_final = session_awaits_final(session);
-	session_counts_out(session, chunk->len);
-	tracker_read_relay(&session->tracker, chunk->data, chunk->len, on_reply, session);
-	pass_on(session, conn, &session->client, chunk);
-	if (session->phase == PHASE_PUMP)
-		leave_if_due(session);
-	else if (session->phase == PHASE_FLUSH && awaited_final)
+	chunk = read_relay(session, chunk);
+	if (session->phase == PHASE_CLOSED)
+		return;
+	for (const struct chunk *part = chunk; part; part = part->next)
+		session_counts_out(session, part->len);
+	pass_all(session, conn, &session->client, chunk);
+	if (session->phase == PHASE_FLUSH && awaited_final)
 		set_flush_deadline(session, conn);
+	else if (session->phase == PHASE_PUMP && !leave_if_due(session))
+		answer_client(session);
 }
 
 static void
 backend_ended(struct conn *conn)
 {
-	end_side(session_of_backend(conn), conn);
+	struct session *session = session_of_backend(conn);
+	end_side(session, conn);
+	answer_client(session);
 }
 
 static void
@@ -238,6 +328,7 @@ backend_sent(struct conn *conn)
 {
 	struct session *session = session_of_backend(conn);
 	resume(session, &session->client, conn);
+	answer_client(session);
 }
 
 static const struct conn_events pump_backend_events = {
@@ -261,8 +352,13 @@ pump_start(struct session *session, struct chunk *greeting, size_t behind)
 	session->client.events = &pump_client_events;
 	session->backend.events = &pump_backend_events;
 	tracker_init(&session->tracker);
-	tracker_hold_mail(&session->tracker, true);
+	tracker_hold(&session->tracker, HOLD_MAIL);
 	session->greeted = true;
+	if (starttls_begin(session) < 0) {
+		chunk_put_all(greeting);
+		session_limit(session, LIMIT_RESOURCES);
+		return;
+	}
 	session_set_phase(session, PHASE_PUMP);
 	touch(session);
 	bool flushed = true;
@@ -277,6 +373,16 @@ pump_start(struct session *session, struct chunk *greeting, size_t behind)
 	if (!flushed)
 		conn_pause(&session->backend);
 	conn_receive(&session->client);
+}
+
+void
+pump_go_on(struct session *session)
+{
+	session->client.events = &pump_client_events;
+	session_set_phase(session, PHASE_PUMP);
+	touch(session);
+	conn_receive(&session->client);
+	conn_receive(&session->backend);
 }
 
 void

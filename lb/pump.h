@@ -15,6 +15,9 @@ struct session;
  * last `behind` bytes of it, all in one chunk, came behind the greeting. */
 void pump_start(struct session *session, struct chunk *greeting, size_t behind);
 
+/* The client speaks TLS from now on: goes on with both sides. */
+void pump_go_on(struct session *session);
+
 /* The deadline passed, in one of the pump's phases. */
 void pump_timeout(struct session *session);
 

@@ -17,6 +17,7 @@
 #include "lb/pump.h"
 #include "lb/session_counts.h"
 #include "lb/session_log.h"
+#include "lb/starttls.h"
 #include "lb/view.h"
 #include "lb/wire/reply.h"
 #include "lb/worker.h"
@@ -133,14 +134,15 @@ admit(struct session *session)
 {
 	struct limits *limits = view_limits(session->view, session->listener);
 	enum limit limit =
-		limits_admit(limits, &session->source.addr, clock_ms(), &session->admission);
+		limits_admit(limits, &session->source.addr, clock_ms(), &session->counted);
 	if (limit != LIMIT_NONE)
 		return limit;
 	if (!session->has_room)
 		session->has_room = worker_take_room(view_worker(session->view));
-	if (session->has_room)
+	session->admitted = session->has_room;
+	if (session->admitted)
 		return LIMIT_NONE;
-	limits_withdraw(&session->admission);
+	limits_withdraw(limits, session->counted);
 	return LIMIT_MAX_SESSIONS;
 }
 
@@ -289,7 +291,8 @@ session_close(struct session *session)
 	if (!session->greeted)
 		proxy_in_abandon(session);
 	give_room(session);
-	limits_leave(&session->admission);
+	if (session->admitted)
+		limits_leave(view_limits(session->view, session->listener), session->counted);
 	if (session->lingers)
 		worker_give_linger(view_worker(session->view));
 	/* A denied client has a line of its own already, and was counted with it. */
@@ -304,6 +307,7 @@ session_close(struct session *session)
 	session->relay = NULL;
 	if (session->greeted)
 		tracker_fini(&session->tracker);
+	starttls_end(session);
 	deadlines_leave(worker_deadlines(view_worker(session->view)), &session->deadline);
 	session_set_phase(session, PHASE_CLOSED);
 	worker_remove(view_worker(session->view), session);

@@ -28,8 +28,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct client;
 struct gate;
 struct proxy_reader;
+struct starttls;
 struct view;
 struct worker;
 
@@ -52,8 +54,9 @@ struct session {
 	struct session *next, *prev; /* among the worker's sessions */
 	struct conn client;
 	struct conn backend;
-	struct backend *relay;  /* the backend that is used, or tried */
-	struct endpoint source; /* the client, as TCP or a PROXY header had it */
+	struct starttls *starttls; /* greeted, where the listener has TLS */
+	struct backend *relay;     /* the backend that is used, or tried */
+	struct endpoint source;    /* the client, as TCP or a PROXY header had it */
 	struct deadline deadline;
 	union {
 		struct {                             /* Until it is greeted: */
@@ -63,8 +66,8 @@ struct session {
 		};
 		struct tracker tracker; /* Greeted, from when on this reads along */
 	};
-	struct admission admission; /* among the listener's and its client's sessions */
-	uint64_t deadline_ms;       /* DEADLINE_NEVER = none; `deadline` is no later than that */
+	struct client *counted; /* admitted, it is one of this client's; NULL for none */
+	uint64_t deadline_ms;   /* DEADLINE_NEVER = none; `deadline` is no later than that */
 	uint64_t id;
 	uint64_t began_ms;
 	uint64_t touched_ms; /* when the pump last moved a byte */
@@ -81,6 +84,7 @@ struct session {
 	bool decided : 1;  /* result and end stand */
 	bool hurried : 1;  /* its descriptor is wanted: to be turned away, without lingering */
 	bool has_room : 1; /* counts among max_sessions: not those turned away */
+	bool admitted : 1; /* counts among the listener's and its client's */
 	bool lingers : 1;  /* counted as such by the worker */
 	bool greeted : 1;
 	bool over_limit : 1; /* of messages: refused once what came before is answered */

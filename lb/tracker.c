@@ -40,9 +40,28 @@ tracker_fini(struct tracker *tracker)
 }
 
 void
-tracker_hold_mail(struct tracker *tracker, bool hold)
+tracker_hold(struct tracker *tracker, enum tracker_hold holds)
 {
-	tracker->hold = hold;
+	tracker->holds = (uint8_t)(holds & 3U);
+}
+
+size_t
+tracker_unread_word(struct tracker *tracker)
+{
+	if (tracker->mode != MODE_COMMAND)
+		return 0;
+	size_t len = command_word_len(&tracker->command);
+	if (len > 0)
+		command_init(&tracker->command);
+	return len;
+}
+
+enum verb
+tracker_awaited(const struct tracker *tracker)
+{
+	if (tracker->mode == MODE_OPAQUE || pipeline_is_empty(&tracker->pipeline))
+		return VERB_NONE;
+	return pipeline_first(&tracker->pipeline);
 }
 
 void
@@ -108,17 +127,28 @@ end_command(struct tracker *tracker)
 		end_chunk(tracker);
 }
 
-/* Whether to stop at the command of which more was read since `before`. A MAIL within a transaction
- * is refused by the relay (RFC 5321 section 4.1.4), unless what is outstanding ends that one. */
+/* A MAIL within a transaction is refused by the relay (RFC 5321 section 4.1.4), unless what is
+ * outstanding ends that one. */
 static bool
-stops_at_mail(struct tracker *tracker, const struct command *before)
+stops_at_mail(struct tracker *tracker)
 {
-	const struct command *command = &tracker->command;
-	if (command_is_known(before) || !command_is_known(command) || command->verb != VERB_MAIL)
-		return false;
 	bool passes = tracker->pass || (tracker->open && pipeline_is_empty(&tracker->pipeline));
 	tracker->pass = false;
-	return tracker->hold && !passes;
+	return tracker->holds >= HOLD_MAIL && !passes;
+}
+
+/* Whether to stop at the command of which more was read since `before`. */
+static bool
+stops_at(struct tracker *tracker, const struct command *before)
+{
+	const struct command *command = &tracker->command;
+	if (command_is_known(before) || !command_is_known(command))
+		return false;
+	if (command->verb == VERB_MAIL)
+		return stops_at_mail(tracker);
+	if (command->verb == VERB_STARTTLS)
+		return tracker->holds >= HOLD_STARTTLS;
+	return command->verb == VERB_AUTH && tracker->holds >= HOLD_AUTH;
 }
 
 static size_t
@@ -126,7 +156,7 @@ read_command(struct tracker *tracker, const uint8_t *bytes, size_t len)
 {
 	struct command before = tracker->command;
 	size_t taken = command_feed(&tracker->command, bytes, len);
-	if (stops_at_mail(tracker, &before)) {
+	if (stops_at(tracker, &before)) {
 		tracker->command = before;
 		tracker->held = true;
 		return 0;
@@ -297,20 +327,36 @@ take_reply(struct tracker *tracker, tracker_tell *tell, void *context)
 	tell(context, verb, &status);
 }
 
+bool
+tracker_is_in_reply(const struct tracker *tracker)
+{
+	return reply_reader_is_begun(&tracker->reply);
+}
+
+size_t
+tracker_read_reply(struct tracker *tracker, const uint8_t *bytes, size_t len, bool *whole,
+	tracker_tell *tell, void *context)
+{
+	*whole = false;
+	if (tracker->mode == MODE_OPAQUE)
+		return len;
+	ssize_t taken = reply_reader_feed(&tracker->reply, bytes, len);
+	if (taken < 0)
+		become_opaque(tracker, OPAQUE_REPLY);
+	if (taken <= 0)
+		return len;
+	*whole = true;
+	take_reply(tracker, tell, context);
+	return (size_t)taken;
+}
+
 void
 tracker_read_relay(struct tracker *tracker, const uint8_t *bytes, size_t len, tracker_tell *tell,
 	void *context)
 {
-	size_t at = 0;
-	while (at < len && tracker->mode != MODE_OPAQUE) {
-		ssize_t taken = reply_reader_feed(&tracker->reply, bytes + at, len - at);
-		if (taken < 0)
-			become_opaque(tracker, OPAQUE_REPLY);
-		if (taken <= 0)
-			return;
-		at += (size_t)taken;
-		take_reply(tracker, tell, context);
-	}
+	bool whole;
+	for (size_t at = 0; at < len;)
+		at += tracker_read_reply(tracker, bytes + at, len - at, &whole, tell, context);
 }
 
 static bool

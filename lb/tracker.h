@@ -66,9 +66,9 @@ struct tracker {
 	bool open : 1;          /* a transaction: its MAIL was accepted */
 	bool goodbye : 1;       /* one side has said it */
 	bool quit : 1;          /* the client has, and was answered */
-	bool hold : 1;          /* to stop at MAIL, */
+	uint8_t holds : 2;      /* an enum tracker_hold: where to stop, */
 	bool held : 1;          /* which happened, */
-	bool pass : 1;          /* but not at the next one */
+	bool pass : 1;          /* but not at the next MAIL */
 	uint16_t mails;         /* outstanding replies to MAIL, */
 	uint16_t finals;        /* and to a final dot or last BDAT that was sent whole */
 	struct command command; /* in mode CHUNK: its BDAT, with the bytes left in size */
@@ -79,7 +79,8 @@ struct tracker {
 _Static_assert(sizeof(struct tracker) <= 96, "one in every session");
 
 /* Told of each reply that answers a command, and of each 421 that answers none (VERB_NONE), once it
- * is whole and the tracker knows of it. The tracker must not be called but for tracker_place. */
+ * is whole and the tracker knows of it. The tracker must not be called but for tracker_place and
+ * tracker_hold. */
 typedef void tracker_tell(void *context, enum verb verb, const struct reply_status *status);
 
 /* The greeting has passed, nothing else yet. */
@@ -87,21 +88,44 @@ void tracker_init(struct tracker *tracker);
 
 void tracker_fini(struct tracker *tracker);
 
-/* Reads the client's bytes along and returns how many. Fewer than len only under tracker_hold_mail,
- * before a MAIL whose verb is whole now: nothing from there on counts yet. 0 when it began in an
+/* Reads the client's bytes along and returns how many. Fewer than len only under tracker_hold,
+ * before a command whose verb is whole now: nothing from there on counts yet. 0 when it began in an
  * earlier piece; that start of it, which has passed already, no longer keeps the place from being
  * TRACKER_BETWEEN. */
 size_t tracker_read_client(struct tracker *tracker, const uint8_t *bytes, size_t len);
 
-/* Reads the relay's bytes along, all of them. */
+/* Reads the relay's bytes along up to the end of one reply, and returns how many; whole tells
+ * whether it ended there. */
+size_t tracker_read_reply(struct tracker *tracker, const uint8_t *bytes, size_t len, bool *whole,
+	tracker_tell *tell, void *context);
+
+/* The same with all of them. */
 void tracker_read_relay(struct tracker *tracker, const uint8_t *bytes, size_t len,
 	tracker_tell *tell, void *context);
 
-/* From now on stop (or no more) at each MAIL. The caller may say 421 in its place once the place is
- * TRACKER_BETWEEN, which it may become with the replies that are outstanding; or let this one pass
+/* At which commands to stop. */
+enum tracker_hold {
+	HOLD_NONE,
+	HOLD_MAIL,
+	HOLD_STARTTLS, /* and MAIL */
+	HOLD_AUTH,     /* and these two */
+};
+
+/* From now on stop at each of these. The caller may reply in its place once the place is
+ * TRACKER_BETWEEN, which it may become with the replies that are outstanding; or let a MAIL pass
  * with tracker_pass_mail; and otherwise asks again after each reply, by tracker_read_client with
  * the same bytes. Passes by itself: a MAIL within a transaction with nothing outstanding. */
-void tracker_hold_mail(struct tracker *tracker, bool hold);
+void tracker_hold(struct tracker *tracker, enum tracker_hold holds);
+
+/* How many of the bytes that were read last begin a command's word that is not whole yet. They
+ * count as unread from now on: what could not be held any more once they have passed. */
+size_t tracker_unread_word(struct tracker *tracker);
+
+/* What the relay's next bytes answer; VERB_NONE when nothing is outstanding. */
+enum verb tracker_awaited(const struct tracker *tracker);
+
+/* Whether it has begun a reply that is not whole. */
+bool tracker_is_in_reply(const struct tracker *tracker);
 
 /* The next MAIL passes though it would be held. */
 void tracker_pass_mail(struct tracker *tracker);

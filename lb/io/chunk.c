@@ -92,10 +92,12 @@ chunk_put_all(struct chunk *chunk)
 bool
 chunk_join(struct chunk *chunk, struct chunk *from)
 {
-	size_t used = (size_t)(chunk->data - chunk->bytes) + chunk->len;
-	if (from->len > chunk->size - used)
+	if (from->len > chunk->size - chunk->len)
 		return false;
-	memcpy(chunk->bytes + used, from->data, from->len);
+	if (chunk->data > chunk->bytes)
+		memmove(chunk->bytes, chunk->data, chunk->len);
+	chunk->data = chunk->bytes;
+	memcpy(chunk->bytes + chunk->len, from->data, from->len);
 	chunk->len += from->len;
 	chunk_put(from);
 	return true;

@@ -321,6 +321,10 @@ conn_discard(struct conn *conn)
 	if (conn->fd < 0)
 		return;
 	conn->base.io->engine->push(conn);
+	if (!conn->is_secure) {
+		chunk_put(conn->unread);
+		conn->unread = NULL;
+	}
 	recv(conn->fd, NULL, DISCARD_MAX, MSG_TRUNC | MSG_DONTWAIT);
 }
 

@@ -71,6 +71,12 @@ command_is_known(const struct command *command)
 	return command->phase >= REST;
 }
 
+size_t
+command_word_len(const struct command *command)
+{
+	return command->phase == VERB && command->candidates ? command->column : 0;
+}
+
 const char *
 verb_name(enum verb verb)
 {

@@ -68,6 +68,10 @@ bool command_is_begun(const struct command *command);
 /* Whether the verb was read to its end. */
 bool command_is_known(const struct command *command);
 
+/* How many of the bytes that were read last are of a verb that has not been read to its end; 0 when
+ * none are, or it can be no name any more. */
+size_t command_word_len(const struct command *command);
+
 /* The verb in capitals, both kinds of BDAT alike; a constant. */
 const char *verb_name(enum verb verb);
 

@@ -24,6 +24,13 @@ static const struct {
 	[REPLY_NO_BACKEND] = {"421 4.3.2", "no relay available", false},
 	[REPLY_CLOSING] = {"421 4.3.2", "closing for maintenance", false},
 	[REPLY_IDLE] = {"421 4.4.2", "idle timeout", false},
+	[REPLY_TLS_READY] = {"220 2.0.0", "ready to start TLS", false},
+	[REPLY_TLS_ON] = {"503 5.5.1", "TLS is on already", false},
+	[REPLY_TLS_LATE] = {"503 5.5.1", "STARTTLS comes before AUTH and MAIL", false},
+	[REPLY_TLS_ARGUMENTS] = {"501 5.5.4", "STARTTLS has no arguments", false},
+	[REPLY_TLS_FAILS] = {"454 4.7.0", "TLS is not available for now", false},
+	[REPLY_TLS_FIRST] = {"530 5.7.0", "must issue a STARTTLS command first", false},
+	[REPLY_EHLO_FIRST] = {"503 5.5.1", "must issue EHLO first", false},
 };
 
 size_t

@@ -18,6 +18,14 @@ enum reply {
 	REPLY_NO_BACKEND,  /* 421 4.3.2 HOST no relay available (ID) */
 	REPLY_CLOSING,     /* 421 4.3.2 HOST closing for maintenance (ID) */
 	REPLY_IDLE,        /* 421 4.4.2 HOST idle timeout (ID) */
+	/* Of a listener with TLS (RFC 3207 section 4): */
+	REPLY_TLS_READY,     /* 220 2.0.0 HOST ready to start TLS (ID) */
+	REPLY_TLS_ON,        /* 503 5.5.1 HOST TLS is on already (ID) */
+	REPLY_TLS_LATE,      /* 503 5.5.1 HOST STARTTLS comes before AUTH and MAIL (ID) */
+	REPLY_TLS_ARGUMENTS, /* 501 5.5.4 HOST STARTTLS has no arguments (ID) */
+	REPLY_TLS_FAILS,     /* 454 4.7.0 HOST TLS is not available for now (ID) */
+	REPLY_TLS_FIRST,     /* 530 5.7.0 HOST must issue a STARTTLS command first (ID) */
+	REPLY_EHLO_FIRST,    /* 503 5.5.1 HOST must issue EHLO first (ID) */
 };
 
 enum {

@@ -46,7 +46,7 @@ play(const uint8_t *data, size_t size, size_t piece_max)
 		if (is_sign && data[at] == TURN)
 			is_relay = !is_relay;
 		if (is_sign && data[at] == HOLD)
-			tracker_hold_mail(&pair.tracker, hold = !hold);
+			tracker_hold(&pair.tracker, (hold = !hold) ? HOLD_MAIL : HOLD_NONE);
 	}
 	pair_fini(&pair);
 }

@@ -123,16 +123,35 @@ class Secured:
 class SecureSetup(Setup):
     """Its clients speak TLS."""
 
+    mode = "implicit"
+
     def __init__(self, relays, certificate, *more, listener="", **options):
         self.certificate = certificate
         super().__init__(
-            relays, listener=f"tls = implicit {pairs(certificate, *more)} {listener}", **options)
+            relays, listener=f"tls = {self.mode} {pairs(certificate, *more)} {listener}", **options)
 
     def connect(self, source=None):
         return secure(super().connect(source), self.certificate)
 
-    def connect_plainly(self):
-        return super().connect()
+    def connect_plainly(self, source=None):
+        return super().connect(source)
+
+
+class StarttlsSetup(SecureSetup):
+    """Likewise, from behind STARTTLS on. The greeting is as yet to be heard then."""
+
+    mode = "starttls_required"
+
+    def connect(self, source=None):
+        client = self.connect_plainly(source)
+        greeting = client.line()
+        if greeting.startswith(b"220"):
+            client.send(b"STARTTLS\r\n")
+            if not client.line().startswith(b"220"):
+                raise ConnectionRefusedError("no TLS")
+            secure(client, self.certificate)
+        client.buffer = greeting + b"\r\n" if greeting else b""
+        return client
 
 
 def secure(client, certificate, context=None, name=None):

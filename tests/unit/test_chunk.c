@@ -48,6 +48,23 @@ START_TEST(test_join)
 }
 END_TEST
 
+/* What was taken from the front is room again. */
+START_TEST(test_join_behind_what_is_left)
+{
+	struct chunk_pool pool;
+	chunk_pool_init(&pool);
+	struct chunk *first = filled(&pool, CHUNK_SIZE, 'a');
+	first->data += CHUNK_SIZE - 2;
+	first->len = 2;
+	ck_assert(chunk_join(first, filled(&pool, CHUNK_SIZE - 2, 'b')));
+	ck_assert_uint_eq(first->len, CHUNK_SIZE);
+	ck_assert_mem_eq(first->data, "aab", 3);
+	ck_assert_int_eq(first->data[CHUNK_SIZE - 1], 'b');
+	chunk_put(first);
+	chunk_pool_fini(&pool);
+}
+END_TEST
+
 START_TEST(test_pool_keeps_a_bounded_number)
 {
 	static const struct {
@@ -87,6 +104,7 @@ static void
 add(TCase *cases)
 {
 	tcase_add_test(cases, test_join);
+	tcase_add_test(cases, test_join_behind_what_is_left);
 	tcase_add_loop_test(cases, test_pool_keeps_a_bounded_number, 0, 2);
 }
 

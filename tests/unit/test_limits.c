@@ -42,27 +42,25 @@ change(struct limits *limits, struct limits_conf conf)
 
 /* Sessions of one client that are let in, one by one, until the first that is not, or the most. */
 static unsigned
-come(struct limits *limits, uint32_t client, struct admission *admissions, unsigned most,
+come(struct limits *limits, uint32_t client, struct client **clients, unsigned most,
 	enum limit *limit)
 {
 	struct addr source = v4(client);
 	for (unsigned i = 0; i < most; i++) {
-		*limit = limits_admit(limits, &source, 1, &admissions[i]);
+		*limit = limits_admit(limits, &source, 1, &clients[i]);
 		if (*limit != LIMIT_NONE) {
-			ck_assert_ptr_null(admissions[i].limits);
-			ck_assert_ptr_null(admissions[i].client);
+			ck_assert_ptr_null(clients[i]);
 			return i;
 		}
-		ck_assert_ptr_eq(admissions[i].limits, limits);
 	}
 	return most;
 }
 
 static void
-go(struct admission *admissions, unsigned count)
+go(struct limits *limits, struct client **clients, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		limits_leave(&admissions[i]);
+		limits_leave(limits, clients[i]);
 }
 
 enum {
@@ -86,31 +84,18 @@ static const struct {
 START_TEST(who_is_let_in)
 {
 	struct limits *limits = limits_of(rows[_i].conf);
-	struct admission first[MOST], second[MOST];
+	struct client *first[MOST], *second[MOST];
 	enum limit limit;
 	for (unsigned round = 0; round < 2; round++) {
 		ck_assert_uint_eq(come(limits, 1, first, MOST, &limit), rows[_i].first);
 		ck_assert_int_eq(limit, rows[_i].first_limit);
 		ck_assert_uint_eq(come(limits, 2, second, MOST, &limit), rows[_i].second);
 		ck_assert_int_eq(limit, rows[_i].second_limit);
-		go(first, rows[_i].first);
-		go(second, rows[_i].second);
+		go(limits, first, rows[_i].first);
+		go(limits, second, rows[_i].second);
 		if (rows[_i].conf.connects_per_client.count)
 			break;
 	}
-	limits_unref(limits);
-}
-END_TEST
-
-START_TEST(leaving_twice_is_leaving_once)
-{
-	struct limits *limits = limits_of((struct limits_conf){2, 2, {0, 1}, {0, 1}});
-	struct admission admissions[3];
-	enum limit limit;
-	ck_assert_uint_eq(come(limits, 1, admissions, 3, &limit), 2);
-	for (unsigned i = 0; i < 3; i++)
-		limits_leave(&admissions[0]);
-	ck_assert_uint_eq(come(limits, 1, admissions, 3, &limit), 1);
 	limits_unref(limits);
 }
 END_TEST
@@ -119,24 +104,22 @@ END_TEST
 START_TEST(what_is_not_the_clients_fault_costs_no_connect)
 {
 	struct limits *limits = limits_of((struct limits_conf){1, 0, {2, 60000}, {0, 1}});
-	struct admission admissions[2];
+	struct client *clients[2];
 	struct addr source = v4(1);
 	enum limit limit;
-	ck_assert_uint_eq(come(limits, 2, admissions, 2, &limit), 1);
+	ck_assert_uint_eq(come(limits, 2, clients, 2, &limit), 1);
 	for (unsigned i = 0; i < 5; i++)
-		ck_assert_int_eq(limits_admit(limits, &source, 1, &admissions[1]), LIMIT_SESSIONS);
-	limits_leave(&admissions[0]);
+		ck_assert_int_eq(limits_admit(limits, &source, 1, &clients[1]), LIMIT_SESSIONS);
+	limits_leave(limits, clients[0]);
 	for (unsigned i = 0; i < 5; i++) {
-		ck_assert_int_eq(limits_admit(limits, &source, 1, &admissions[0]), LIMIT_NONE);
-		limits_withdraw(&admissions[0]);
-		ck_assert_ptr_null(admissions[0].limits);
+		ck_assert_int_eq(limits_admit(limits, &source, 1, &clients[0]), LIMIT_NONE);
+		limits_withdraw(limits, clients[0]);
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		ck_assert_int_eq(limits_admit(limits, &source, 1, &admissions[0]), LIMIT_NONE);
-		limits_leave(&admissions[0]);
+		ck_assert_int_eq(limits_admit(limits, &source, 1, &clients[0]), LIMIT_NONE);
+		limits_leave(limits, clients[0]);
 	}
-	ck_assert_int_eq(
-		limits_admit(limits, &source, 1, &admissions[0]), LIMIT_CONNECTS_PER_CLIENT);
+	ck_assert_int_eq(limits_admit(limits, &source, 1, &clients[0]), LIMIT_CONNECTS_PER_CLIENT);
 	limits_unref(limits);
 }
 END_TEST
@@ -144,12 +127,11 @@ END_TEST
 START_TEST(withdrawn_without_limits)
 {
 	struct limits *limits = limits_of(off);
-	struct admission admission;
+	struct client *client;
 	struct addr source = v4(1);
-	ck_assert_int_eq(limits_admit(limits, &source, 1, &admission), LIMIT_NONE);
-	ck_assert_ptr_null(admission.client);
-	limits_withdraw(&admission);
-	ck_assert_ptr_null(admission.limits);
+	ck_assert_int_eq(limits_admit(limits, &source, 1, &client), LIMIT_NONE);
+	ck_assert_ptr_null(client);
+	limits_withdraw(limits, client);
 	limits_unref(limits);
 }
 END_TEST
@@ -161,26 +143,26 @@ START_TEST(numbers_change_at_once)
 	struct limits_conf conf = {.sessions_per_client = 3,
 		.connects_per_client = {0, 1},
 		.messages_per_client = {0, 1}};
-	struct admission before[2], admissions[MOST];
+	struct client *before[2], *clients[MOST];
 	enum limit limit;
 	ck_assert_uint_eq(come(limits, 1, before, 2, &limit), 2);
 	ck_assert_int_eq(limits_prepare(limits, &conf), 0);
-	ck_assert_uint_eq(come(limits, 1, admissions, 4, &limit), 4);
+	ck_assert_uint_eq(come(limits, 1, clients, 4, &limit), 4);
 	limits_configure(limits, &conf);
-	ck_assert_uint_eq(come(limits, 1, &admissions[4], 1, &limit), 0);
-	go(admissions, 2);
-	ck_assert_uint_eq(come(limits, 1, admissions, 2, &limit), 1);
+	ck_assert_uint_eq(come(limits, 1, &clients[4], 1, &limit), 0);
+	go(limits, clients, 2);
+	ck_assert_uint_eq(come(limits, 1, clients, 2, &limit), 1);
 	conf.sessions_per_client = 4;
 	conf.sessions = 6;
 	change(limits, conf);
-	ck_assert_uint_eq(come(limits, 1, &admissions[1], 2, &limit), 1);
+	ck_assert_uint_eq(come(limits, 1, &clients[1], 2, &limit), 1);
 	ck_assert_int_eq(limit, LIMIT_SESSIONS_PER_CLIENT);
-	ck_assert_uint_eq(come(limits, 2, &admissions[4], 2, &limit), 0);
+	ck_assert_uint_eq(come(limits, 2, &clients[4], 2, &limit), 0);
 	ck_assert_int_eq(limit, LIMIT_SESSIONS);
 	change(limits, off);
-	ck_assert_uint_eq(come(limits, 2, &admissions[4], 4, &limit), 4);
-	go(before, 2);
-	go(admissions, MOST);
+	ck_assert_uint_eq(come(limits, 2, &clients[4], 4, &limit), 4);
+	go(limits, before, 2);
+	go(limits, clients, MOST);
 	limits_unref(limits);
 }
 END_TEST
@@ -246,14 +228,14 @@ take_turns(void *argument)
 	struct limits *limits = argument;
 	for (uint32_t i = 0; i < TURNS; i++) {
 		struct addr source = v4(i % 16);
-		struct admission admission;
-		if (limits_admit(limits, &source, i + 1, &admission) != LIMIT_NONE)
+		struct client *client;
+		if (limits_admit(limits, &source, i + 1, &client) != LIMIT_NONE)
 			continue;
 		limits_take_message(limits, &source, i + 1);
 		if (i % 3)
-			limits_leave(&admission);
+			limits_leave(limits, client);
 		else
-			limits_withdraw(&admission);
+			limits_withdraw(limits, client);
 	}
 	limits_unref(limits);
 	return NULL;
@@ -276,10 +258,10 @@ START_TEST(many_threads)
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	change(limits, (struct limits_conf){3, 2, {0, 1}, {0, 1}});
-	struct admission admissions[MOST];
+	struct client *clients[MOST];
 	enum limit limit;
-	ck_assert_uint_eq(come(limits, 1, admissions, MOST, &limit), 2);
-	ck_assert_uint_eq(come(limits, 2, admissions, MOST, &limit), 1);
+	ck_assert_uint_eq(come(limits, 1, clients, MOST, &limit), 2);
+	ck_assert_uint_eq(come(limits, 2, clients, MOST, &limit), 1);
 	ck_assert_int_eq(limit, LIMIT_SESSIONS);
 	limits_unref(limits);
 }
@@ -295,7 +277,6 @@ static void
 fill(TCase *cases)
 {
 	tcase_add_loop_test(cases, who_is_let_in, 0, sizeof(rows) / sizeof(rows[0]));
-	tcase_add_test(cases, leaving_twice_is_leaving_once);
 	tcase_add_test(cases, what_is_not_the_clients_fault_costs_no_connect);
 	tcase_add_test(cases, withdrawn_without_limits);
 	tcase_add_test(cases, numbers_change_at_once);

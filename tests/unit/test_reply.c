@@ -20,6 +20,14 @@ static const struct {
 	{REPLY_NO_BACKEND, "421 4.3.2 lb1.example.jp no relay available (a1-2)\r\n"},
 	{REPLY_CLOSING, "421 4.3.2 lb1.example.jp closing for maintenance (a1-2)\r\n"},
 	{REPLY_IDLE, "421 4.4.2 lb1.example.jp idle timeout (a1-2)\r\n"},
+	{REPLY_TLS_READY, "220 2.0.0 lb1.example.jp ready to start TLS (a1-2)\r\n"},
+	{REPLY_TLS_ON, "503 5.5.1 lb1.example.jp TLS is on already (a1-2)\r\n"},
+	{REPLY_TLS_LATE, "503 5.5.1 lb1.example.jp STARTTLS comes before AUTH and MAIL (a1-2)\r\n"},
+	{REPLY_TLS_ARGUMENTS, "501 5.5.4 lb1.example.jp STARTTLS has no arguments (a1-2)\r\n"},
+	{REPLY_TLS_FAILS, "454 4.7.0 lb1.example.jp TLS is not available for now (a1-2)\r\n"},
+	{REPLY_TLS_FIRST,
+		"530 5.7.0 lb1.example.jp must issue a STARTTLS command first (a1-2)\r\n"},
+	{REPLY_EHLO_FIRST, "503 5.5.1 lb1.example.jp must issue EHLO first (a1-2)\r\n"},
 };
 
 START_TEST(text)

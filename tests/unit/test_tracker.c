@@ -193,6 +193,8 @@ ignore(void *context, enum verb verb, const struct reply_status *status)
 	(void)status;
 }
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 static size_t
 client(struct tracker *tracker, const char *text)
 {
@@ -209,7 +211,7 @@ START_TEST(stops_at_mail)
 {
 	struct tracker tracker;
 	tracker_init(&tracker);
-	tracker_hold_mail(&tracker, true);
+	tracker_hold(&tracker, HOLD_MAIL);
 	ck_assert_uint_eq(client(&tracker, "EHLO a\r\n"), 8);
 	relay(&tracker, "250 relay1\r\n");
 	/* Whole, and as often as it is asked. */
@@ -236,7 +238,7 @@ START_TEST(stops_at_mail)
 	ck_assert_int_eq(tracker_place(&tracker), TRACKER_BETWEEN);
 	ck_assert_uint_eq(client(&tracker, "MAIL\r\n"), 0);
 	/* No more. */
-	tracker_hold_mail(&tracker, false);
+	tracker_hold(&tracker, HOLD_NONE);
 	ck_assert_uint_eq(client(&tracker, "MAIL\r\n"), 6);
 	tracker_fini(&tracker);
 }
@@ -249,7 +251,7 @@ START_TEST(passes_mail_in_a_transaction)
 	tracker_init(&tracker);
 	client(&tracker, "MAIL FROM:<>\r\n");
 	relay(&tracker, "250 2.1.0 Ok\r\n");
-	tracker_hold_mail(&tracker, true);
+	tracker_hold(&tracker, HOLD_MAIL);
 	ck_assert_uint_eq(client(&tracker, "MAIL FROM:<>\r\n"), 14);
 	relay(&tracker, "503 5.5.1 Error: nested MAIL command\r\n");
 	ck_assert_int_eq(tracker_place(&tracker), TRACKER_TRANSACTION);
@@ -259,11 +261,104 @@ START_TEST(passes_mail_in_a_transaction)
 	ck_assert_int_eq(tracker_place(&tracker), TRACKER_BETWEEN);
 	ck_assert_uint_eq(client(&tracker, "MAIL FROM:<>\r\n"), 0);
 	/* What has been read before it was to be held is not. */
-	tracker_hold_mail(&tracker, false);
+	tracker_hold(&tracker, HOLD_NONE);
 	ck_assert_uint_eq(client(&tracker, "MAIL "), 5);
-	tracker_hold_mail(&tracker, true);
+	tracker_hold(&tracker, HOLD_MAIL);
 	ck_assert_uint_eq(client(&tracker, "FROM:<>\r\n"), 9);
 	ck_assert_int_eq(tracker_place(&tracker), TRACKER_TRANSACTION);
+	tracker_fini(&tracker);
+}
+END_TEST
+
+static const struct {
+	enum tracker_hold holds;
+	const char *stops, *passes;
+} held[] = {
+	{HOLD_MAIL, "MAIL FROM:<>\r\n", "STARTTLS\r\n"},
+	{HOLD_STARTTLS, "MAIL FROM:<>\r\n", "AUTH PLAIN\r\n"},
+	{HOLD_STARTTLS, "starttls\r\n", "STARTTLSX\r\n"},
+	{HOLD_AUTH, "STARTTLS\r\n", "NOOP\r\n"},
+	{HOLD_AUTH, "AUTH LOGIN\r\n", "AUTHS\r\n"},
+	{HOLD_AUTH, "MAIL\r\n", "MAILS\r\n"},
+};
+
+START_TEST(stops_at_what_is_held)
+{
+	struct tracker tracker;
+	tracker_init(&tracker);
+	tracker_hold(&tracker, held[_i].holds);
+	ck_assert_uint_eq(client(&tracker, held[_i].stops), 0);
+	ck_assert_int_eq(tracker_place(&tracker), TRACKER_BETWEEN);
+	tracker_fini(&tracker);
+	tracker_init(&tracker);
+	tracker_hold(&tracker, held[_i].holds);
+	ck_assert_uint_eq(client(&tracker, held[_i].passes), strlen(held[_i].passes));
+	ck_assert_int_eq(tracker_place(&tracker), TRACKER_BUSY);
+	tracker_fini(&tracker);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	size_t unread;
+} unread[] = {
+	{"NOOP\r\nSTAR", 4},
+	{"NOOP\r\n  mail", 4},
+	{"STARTTLS", 8},
+	{"STARTTLSX", 0},
+	{"RCPT ", 0},
+	{"RCPT T", 0},
+	{"XM", 0},
+	{"NOOP\r\n", 0},
+	{"NOOP\r\n ", 0},
+	{"DATA\r\n", 0},
+};
+
+/* What is unread is as if it had not come, and comes again. */
+START_TEST(unread_words)
+{
+	struct tracker tracker;
+	tracker_init(&tracker);
+	tracker_hold(&tracker, HOLD_STARTTLS);
+	size_t len = strlen(unread[_i].text), word = unread[_i].unread;
+	ck_assert_uint_eq(client(&tracker, unread[_i].text), len);
+	ck_assert_uint_eq(tracker_unread_word(&tracker), word);
+	ck_assert_uint_eq(tracker_unread_word(&tracker), 0);
+	if (word > 0 && tracker_awaited(&tracker) == VERB_NONE)
+		ck_assert_int_eq(tracker_place(&tracker), TRACKER_BETWEEN);
+	ck_assert_uint_eq(client(&tracker, unread[_i].text + len - word), word);
+	ck_assert_uint_eq(tracker_unread_word(&tracker), word);
+	tracker_fini(&tracker);
+}
+END_TEST
+
+START_TEST(one_reply_after_the_other)
+{
+	static const char replies[] = "250-a\r\n250 b\r\n502 c\r\n2";
+	struct tracker tracker;
+	tracker_init(&tracker);
+	ck_assert_int_eq(tracker_awaited(&tracker), VERB_NONE);
+	client(&tracker, "EHLO a\r\nNOOP\r\nRSET\r\n");
+	static const struct {
+		size_t len;
+		enum verb awaited;
+		bool whole;
+	} steps[] = {{14, VERB_EHLO, true}, {7, VERB_NOOP, true}, {1, VERB_RSET, false}};
+	size_t at = 0;
+	for (size_t i = 0; i < COUNT(steps); i++) {
+		bool whole;
+		ck_assert_int_eq(tracker_awaited(&tracker), steps[i].awaited);
+		ck_assert(!tracker_is_in_reply(&tracker));
+		size_t taken = tracker_read_reply(&tracker, (const uint8_t *)replies + at,
+			strlen(replies) - at, &whole, ignore, NULL);
+		ck_assert_uint_eq(taken, steps[i].len);
+		ck_assert_int_eq(whole, steps[i].whole);
+		at += taken;
+	}
+	ck_assert(tracker_is_in_reply(&tracker));
+	ck_assert_int_eq(tracker_awaited(&tracker), VERB_RSET);
+	relay(&tracker, "x\r\n");
+	ck_assert_int_eq(tracker_awaited(&tracker), VERB_NONE);
 	tracker_fini(&tracker);
 }
 END_TEST
@@ -294,8 +389,6 @@ static const char *const relay_words[] = {"250 2.1.0 Ok\r\n", "250-a\r\n", "354 
 	"550 5.1.1 no\r\n", "450 4.2.1\r\n", "334 x\r\n", "250\n", "2", "503 no\r\n",
 	"421 4.3.2 bye\r\n", "220 go\r\n", "x"};
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /* What a relay would say to the oracle's next command, or any word. */
 static const char *
 choose_reply(const struct oracle *oracle, uint64_t *random)
@@ -316,7 +409,7 @@ START_TEST(random_dialogues)
 	for (int round = 0; round < ROUNDS; round++) {
 		static struct pair pair;
 		pair_init(&pair);
-		tracker_hold_mail(&pair.tracker, round % 2);
+		tracker_hold(&pair.tracker, round % 2 ? HOLD_MAIL : HOLD_NONE);
 		const char *wrong = NULL;
 		for (int turn = 0; turn < TURNS && !pair.tracker.opaque && !wrong; turn++) {
 			bool waits = oracle_waits(&pair.oracle);
@@ -378,6 +471,9 @@ fill(TCase *cases)
 	tcase_add_loop_test(cases, over, 0, COUNT(ends));
 	tcase_add_test(cases, stops_at_mail);
 	tcase_add_test(cases, passes_mail_in_a_transaction);
+	tcase_add_loop_test(cases, stops_at_what_is_held, 0, COUNT(held));
+	tcase_add_loop_test(cases, unread_words, 0, COUNT(unread));
+	tcase_add_test(cases, one_reply_after_the_other);
 	tcase_add_test(cases, too_many_outstanding);
 	tcase_add_test(cases, random_dialogues);
 }
