@@ -137,6 +137,12 @@ mem_load_begin(void)
 	return mem_load_end();
 }
 
+void
+mem_load_fail(void)
+{
+	load.failed |= load.loading;
+}
+
 bool
 mem_load_failed(void)
 {

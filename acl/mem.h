@@ -37,6 +37,9 @@ int mem_provide(size_t size);
 /* Begins a load in this thread: 0, or -1 when there is no memory to begin with. */
 int mem_load_begin(void);
 
+/* A library has been refused memory, and may not tell: in a load, it has failed. */
+void mem_load_fail(void);
+
 /* Whether this load ran out of memory: its result will not be used. */
 bool mem_load_failed(void);
 

@@ -3,7 +3,9 @@
  * handed to the one that its client names.
  */
 #include "conf/certificates.h"
+
 #include "acl/mem.h"
+#include "conf/profile.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -12,17 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-			      "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-			      "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
-			      "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:"
-			      "DHE-RSA-CHACHA20-POLY1305";
-static const char groups[] = "X25519:prime256v1:secp384r1";
 static const unsigned char resumption[] = "smtplb";
 
 enum {
 	DAY_S = 24 * 3600,
-	TLS_1_3_SUITES = 0x13, /* RFC 8446, appendix B.4: the upper byte */
 };
 
 struct pair {
@@ -52,30 +47,11 @@ certificates_free(struct certificates *certificates)
 	free(certificates);
 }
 
-/* Reasons. OpenSSL's first error is the cause, and its words are for those who know it. */
-static const char *
-reason(void)
-{
-	const char *text = ERR_reason_error_string(ERR_peek_error());
-	ERR_clear_error();
-	return text ? text : "OpenSSL does not say why";
-}
-
 static int
 complain(char *why, const char *what)
 {
 	snprintf(why, CERTIFICATES_WHY_MAX, "%s", what);
 	return -1;
-}
-
-static int
-check_readable(const char *file, char *why)
-{
-	FILE *stream = fopen(file, "re");
-	if (!stream)
-		return complain(why, strerror(errno));
-	fclose(stream);
-	return 0;
 }
 
 /* Nobody is there to type one. */
@@ -111,16 +87,12 @@ choose_by_name(SSL *ssl, int *alert, void *context)
 static SSL_CTX *
 new_context(struct certificates *certificates)
 {
-	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	SSL_CTX *context = profile_context(TLS_server_method());
 	if (!context)
 		return NULL;
-	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_tlsext_servername_callback(context, choose_by_name);
 	SSL_CTX_set_tlsext_servername_arg(context, certificates);
-	if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) &&
-		SSL_CTX_set_cipher_list(context, ciphers) &&
-		SSL_CTX_set1_groups_list(context, groups) && SSL_CTX_set_dh_auto(context, 1) &&
+	if (SSL_CTX_set_dh_auto(context, 1) &&
 		SSL_CTX_set_session_id_context(context, resumption, sizeof(resumption) - 1))
 		return context;
 	SSL_CTX_free(context);
@@ -130,10 +102,11 @@ new_context(struct certificates *certificates)
 static int
 load_certificate(SSL_CTX *context, const char *file, char *why)
 {
-	if (check_readable(file, why) < 0)
-		return -1;
+	const char *unreadable = profile_unreadable(file);
+	if (unreadable)
+		return complain(why, unreadable);
 	if (SSL_CTX_use_certificate_chain_file(context, file) != 1)
-		return complain(why, reason());
+		return complain(why, profile_why());
 	const X509 *certificate = SSL_CTX_get0_certificate(context);
 	if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
 		return complain(why, "the certificate has expired");
@@ -146,8 +119,9 @@ static int
 load_key(SSL_CTX *context, const char *file, const char *certificate, char *why)
 {
 	bool wants_passphrase = false;
-	if (check_readable(file, why) < 0)
-		return -1;
+	const char *unreadable = profile_unreadable(file);
+	if (unreadable)
+		return complain(why, unreadable);
 	SSL_CTX_set_default_passwd_cb(context, give_no_passphrase);
 	SSL_CTX_set_default_passwd_cb_userdata(context, &wants_passphrase);
 	int loaded = SSL_CTX_use_PrivateKey_file(context, file, SSL_FILETYPE_PEM);
@@ -159,7 +133,7 @@ load_key(SSL_CTX *context, const char *file, const char *certificate, char *why)
 	if (loaded == 1 && SSL_CTX_check_private_key(context) == 1)
 		return 0;
 	if (loaded != 1 && ERR_GET_REASON(ERR_peek_error()) != X509_R_KEY_VALUES_MISMATCH)
-		return complain(why, reason());
+		return complain(why, profile_why());
 	ERR_clear_error();
 	snprintf(why, CERTIFICATES_WHY_MAX, "it is not the key of %s", certificate);
 	return -1;
@@ -182,7 +156,7 @@ certificates_add(struct certificates *certificates, const char *certificate, con
 		certificates->pairs, certificates->count + 1, sizeof(*certificates->pairs));
 	SSL_CTX *context = new_context(certificates);
 	if (!context)
-		return complain(why, reason());
+		return complain(why, profile_why());
 	bool failed = load_certificate(context, certificate, why) < 0;
 	if (!failed && load_key(context, key, certificate, why) < 0)
 		failed = *is_key = true;
@@ -207,25 +181,6 @@ int
 certificates_days_left(time_t expires)
 {
 	return (int)((expires - time(NULL)) / DAY_S);
-}
-
-/* Suites are of one version's or the other's. */
-const char *
-certificates_version_name(uint16_t cipher)
-{
-	return cipher >> 8 == TLS_1_3_SUITES ? "TLSv1.3" : "TLSv1.2";
-}
-
-const char *
-certificates_cipher_name(const struct certificates *certificates, uint16_t cipher)
-{
-	const STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(certificates->pairs[0].context);
-	for (int i = 0; i < sk_SSL_CIPHER_num(all); i++) {
-		const SSL_CIPHER *one = sk_SSL_CIPHER_value(all, i);
-		if (SSL_CIPHER_get_protocol_id(one) == cipher)
-			return SSL_CIPHER_get_name(one);
-	}
-	return "?";
 }
 
 SSL *

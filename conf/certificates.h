@@ -1,7 +1,6 @@
 /*
  * What a listener shows its TLS clients: certificates with their keys. The client's server name
- * (SNI) chooses, the first pair is for all others. TLS 1.2 and 1.3, with the ciphers of Mozilla's
- * "intermediate" profile.
+ * (SNI) chooses, the first pair is for all others.
  *
  * Immutable once filled; any thread may open sessions from it.
  */
@@ -11,7 +10,6 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <time.h>
 
 struct certificates;
@@ -33,10 +31,6 @@ time_t certificates_expire(const struct certificates *certificates);
 
 /* How many whole days are left until then. */
 int certificates_days_left(time_t expires);
-
-/* Of the version and the cipher suite that was agreed on, by the suite's number (IANA). */
-const char *certificates_version_name(uint16_t cipher);
-const char *certificates_cipher_name(const struct certificates *certificates, uint16_t cipher);
 
 /* The server's side of one connection; NULL for want of memory. Needs the certificates until the
  * handshake is done. */

@@ -18,11 +18,15 @@ void check_all(const struct load *load, cfg_t *top, struct snapshot *snapshot);
 void check_top(const struct load *load, cfg_t *top, struct snapshot *snapshot);
 void check_geoip(const struct load *load, cfg_t *top, struct snapshot *snapshot);
 void check_pool(const struct load *load, cfg_t *section, struct pool_conf *pool);
-void check_health(const struct load *load, cfg_t *section, struct check_conf *check);
+void check_health(const struct load *load, cfg_t *pool, struct check_conf *check);
 void check_listener(const struct load *load, cfg_t *section, const struct snapshot *snapshot,
 	struct listener_conf *listener);
 void check_tls(const struct load *load, cfg_t *section, struct listener_conf *listener);
+void check_relay_tls(const struct load *load, cfg_t *section, struct pool_conf *pool);
 void check_limits(const struct load *load, cfg_t *section, struct limits_conf *limits);
+
+/* Whom a pool trusts, by its `tls_ca`; NULL after an error. */
+struct trust *check_trust(const struct load *load, cfg_t *pool, bool verifies);
 
 /* Bits that several parts share. */
 enum {

@@ -8,6 +8,7 @@
 
 enum {
 	HTTP_PORT = 80,
+	HTTPS_PORT = 443,
 	OWN_PORT = 0, /* the backend's */
 	PORT_MAX = 65535,
 	INTERVAL_MIN_MS = 10, /* below that probing is all that the machine does */
@@ -106,21 +107,38 @@ warn_slow(const struct load *load, cfg_t *section, const struct check_conf *chec
 		unit_format_duration(check->interval_ms, interval), interval);
 }
 
-void
-check_health(const struct load *load, cfg_t *section, struct check_conf *check)
+/* Whom an https probe trusts, by the pool's authorities; anybody, unless the configuration says
+ * otherwise: it asks how the backend is, and tells nobody anything. */
+static void
+read_trust(const struct load *load, cfg_t *pool, struct check_conf *check)
 {
+	struct value verify = value_get(cfg_getsec(pool, "health"), "tls_verify");
+	bool verifies = value_yes(load, &verify);
+	if (check->type == CHECK_HTTPS)
+		check->trust = check_trust(load, pool, verifies);
+}
+
+void
+check_health(const struct load *load, cfg_t *pool, struct check_conf *check)
+{
+	static const uint16_t default_ports[] = {
+		[CHECK_HTTP] = HTTP_PORT,
+		[CHECK_HTTPS] = HTTPS_PORT,
+		[CHECK_SMTP] = OWN_PORT,
+	};
+	cfg_t *section = cfg_getsec(pool, "health");
 	static const struct choice types[] = {
 		{.name = "http", .value = CHECK_HTTP},
 		{.name = "none", .value = CHECK_NONE},
 		{.name = "tcp", .value = CHECK_TCP},
 		{.name = "smtp", .value = CHECK_SMTP},
-		{.name = "https", .refused = true},
+		{.name = "https", .value = CHECK_HTTPS},
 		{.name = NULL},
 	};
 	struct value type = value_get(section, "type");
 	check->type = (enum check_type)value_choice(load, &type, types);
 	struct value port = value_get(section, "port");
-	check->port = check->type == CHECK_HTTP ? HTTP_PORT : OWN_PORT;
+	check->port = default_ports[check->type];
 	if (port.text)
 		check->port = (uint16_t)value_number(load, &port, 1, PORT_MAX);
 	check->path = read_path(load, section);
@@ -139,4 +157,5 @@ check_health(const struct load *load, cfg_t *section, struct check_conf *check)
 	check->fall = (unsigned)value_number(load, &fall, 1, COUNT_MAX);
 	struct value greeting_fall = value_get(section, "greeting_fall");
 	check->greeting_fall = (unsigned)value_number(load, &greeting_fall, 0, COUNT_MAX);
+	read_trust(load, pool, check);
 }

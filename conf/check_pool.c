@@ -14,26 +14,6 @@ enum {
 	MESSAGES_MAX = 1000 * 1000,
 };
 
-/* Switches that this version can't turn. */
-static const struct choice only_no[] = {
-	{.name = "no"},
-	{.name = "off"},
-	{.name = "false"},
-	{.name = "yes", .refused = true},
-	{.name = "on", .refused = true},
-	{.name = "true", .refused = true},
-	{.name = NULL},
-};
-static const struct choice only_yes[] = {
-	{.name = "yes"},
-	{.name = "on"},
-	{.name = "true"},
-	{.name = "no", .refused = true},
-	{.name = "off", .refused = true},
-	{.name = "false", .refused = true},
-	{.name = NULL},
-};
-
 static const struct addr addr_any_v4 = {.family = ADDR_V4};
 static const struct addr addr_any_v6 = {.family = ADDR_V6};
 
@@ -134,33 +114,23 @@ check_backends(const struct load *load, cfg_t *section, struct pool_conf *pool)
 	warn_only_backups(load, pool);
 }
 
-/* A text that is only there for what this version can't do yet. */
 static void
-refuse_text(const struct load *load, cfg_t *section, const char *key)
+read_proxy(const struct load *load, cfg_t *section, struct pool_conf *pool)
 {
-	struct value value = value_get(section, key);
-	if (*value.text)
-		value_refuse(load, &value, "\"\"");
-}
-
-/* What later versions bring: read, so that a mistake in it shows, and refused unless off. */
-static void
-refuse_later(const struct load *load, cfg_t *section)
-{
-	static const struct choice tls_modes[] = {
-		{.name = "off"},
-		{.name = "starttls", .refused = true},
-		{.name = "implicit", .refused = true},
+	static const struct choice versions[] = {
+		{.name = "v2", .value = PROXY_V2},
+		{.name = "v1", .value = PROXY_V1},
+		{.name = "off", .value = PROXY_OFF},
 		{.name = NULL},
 	};
-	struct value tls = value_get(section, "tls");
-	value_choice(load, &tls, tls_modes);
-	struct value tls_verify = value_get(section, "tls_verify");
-	value_choice(load, &tls_verify, only_yes);
-	refuse_text(load, section, "tls_ca");
-	refuse_text(load, section, "tls_name");
-	struct value proxy_tlv = value_get(section, "proxy_tlv");
-	value_choice(load, &proxy_tlv, only_no);
+	struct value proxy = value_require(load, section, "proxy_protocol", "v2 (or v1, or off)");
+	if (proxy.line)
+		pool->proxy = (enum proxy_version)value_choice(load, &proxy, versions);
+	struct value tlv = value_get(section, "proxy_tlv");
+	pool->proxy_tlv = value_yes(load, &tlv);
+	if (pool->proxy_tlv && proxy.line && pool->proxy != PROXY_V2)
+		value_error(load, &tlv,
+			"needs `proxy_protocol = v2`: other versions have no place for it");
 }
 
 /* The address from which all backends are reached. */
@@ -193,12 +163,6 @@ read_source_address(const struct load *load, cfg_t *section, struct pool_conf *p
 void
 check_pool(const struct load *load, cfg_t *section, struct pool_conf *pool)
 {
-	static const struct choice versions[] = {
-		{.name = "v2", .value = PROXY_V2},
-		{.name = "v1", .value = PROXY_V1},
-		{.name = "off", .value = PROXY_OFF},
-		{.name = NULL},
-	};
 	static const struct choice balances[] = {
 		{.name = "roundrobin", .value = BALANCE_ROUNDROBIN},
 		{.name = "leastconn", .value = BALANCE_LEASTCONN},
@@ -209,9 +173,7 @@ check_pool(const struct load *load, cfg_t *section, struct pool_conf *pool)
 	pool->line = grammar_section_line(section);
 	struct value balance = value_get(section, "balance");
 	pool->balance = (enum balance)value_choice(load, &balance, balances);
-	struct value proxy = value_require(load, section, "proxy_protocol", "v2 (or v1, or off)");
-	if (proxy.line)
-		pool->proxy = (enum proxy_version)value_choice(load, &proxy, versions);
+	read_proxy(load, section, pool);
 	struct value connect = value_get(section, "connect_timeout");
 	pool->connect_timeout_ms = value_duration(load, &connect, 1, HOUR_MS);
 	struct value greeting = value_get(section, "greeting_timeout");
@@ -228,8 +190,8 @@ check_pool(const struct load *load, cfg_t *section, struct pool_conf *pool)
 	pool->rebalance_age_ms = value_duration(load, &age, 0, DAY_MS);
 	struct value fail_open = value_get(section, "fail_open");
 	pool->fail_open = value_yes(load, &fail_open);
-	refuse_later(load, section);
-	check_health(load, cfg_getsec(section, "health"), &pool->check);
+	check_relay_tls(load, section, pool);
+	check_health(load, section, &pool->check);
 	check_backends(load, section, pool);
 	read_source_address(load, section, pool);
 }

@@ -102,6 +102,7 @@ static cfg_opt_t health_keys[] = {
 	VALUE("rise", "2"),
 	VALUE("fall", "2"),
 	VALUE("greeting_fall", "3"),
+	VALUE("tls_verify", "no"),
 	END,
 };
 

@@ -23,6 +23,9 @@ pool_fini(struct pool_conf *pool)
 	free(pool->check.path);
 	free(pool->check.host);
 	free(pool->check.status);
+	free(pool->tls_name);
+	trust_free(pool->trust);
+	trust_free(pool->check.trust);
 	free(pool->name);
 }
 

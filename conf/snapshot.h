@@ -14,6 +14,7 @@
 #include "acl/report.h"
 #include "acl/sources.h"
 #include "conf/certificates.h"
+#include "conf/trust.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,6 +59,7 @@ enum on_deny {
 enum check_type {
 	CHECK_NONE,
 	CHECK_HTTP,
+	CHECK_HTTPS,
 	CHECK_TCP,
 	CHECK_SMTP,
 };
@@ -77,6 +79,7 @@ struct check_conf {
 	uint64_t timeout_ms;
 	unsigned rise, fall;    /* at least 1 */
 	unsigned greeting_fall; /* 0 = off */
+	struct trust *trust;    /* of CHECK_HTTPS; else NULL */
 };
 
 struct backend_conf {
@@ -89,7 +92,7 @@ struct backend_conf {
 	unsigned line;
 };
 
-/* Of a listener's clients. */
+/* Of a listener's clients, or of a pool's relays, for whom it is never required. */
 enum tls_mode { TLS_OFF, TLS_STARTTLS, TLS_STARTTLS_REQUIRED, TLS_IMPLICIT };
 
 extern const char *const tls_mode_names[];
@@ -106,6 +109,7 @@ struct pool_conf {
 	char *name;
 	enum balance balance;
 	enum proxy_version proxy;
+	bool proxy_tlv; /* with PROXY_V2 only */
 	uint64_t connect_timeout_ms;
 	uint64_t greeting_timeout_ms;
 	uint64_t greeting_budget_ms;
@@ -116,6 +120,10 @@ struct pool_conf {
 	bool fail_open;
 	unsigned rebalance_messages; /* 0 = never */
 	uint64_t rebalance_age_ms;   /* 0 = never */
+	enum tls_mode tls;
+	bool tls_verify;
+	char *tls_name;      /* "" = the backend's address */
+	struct trust *trust; /* NULL with TLS_OFF */
 	struct check_conf check;
 	struct backend_conf *backends; /* 1 to POOL_BACKENDS_MAX */
 	size_t backend_count;

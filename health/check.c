@@ -17,6 +17,7 @@ enum {
 
 static const struct check_kind *const kinds[] = {
 	[CHECK_HTTP] = &check_http,
+	[CHECK_HTTPS] = &check_http,
 	[CHECK_TCP] = &check_tcp,
 	[CHECK_SMTP] = &check_smtp,
 };
@@ -41,6 +42,8 @@ probe_cause_name(enum probe_cause cause)
 		return "malformed";
 	case PROBE_REPLY:
 		return "reply";
+	case PROBE_TLS:
+		return "tls";
 	case PROBE_RESOURCES:
 		return "resources";
 	}
@@ -90,11 +93,12 @@ check_init(struct check *check, const struct check_conf *conf)
 void
 check_fini(struct check *check)
 {
-	free(check->opening);
+	free(check->header);
+	free(check->words);
 	*check = (struct check){0};
 }
 
-bool
+enum check_step
 check_decide(struct check *check, enum probe_cause cause, const char *format, ...)
 {
 	va_list args;
@@ -102,19 +106,34 @@ check_decide(struct check *check, enum probe_cause cause, const char *format, ..
 	vsnprintf(check->detail, sizeof(check->detail), format, args);
 	va_end(args);
 	check->cause = cause;
-	return true;
+	return CHECK_DECIDED;
 }
 
 int
 check_open_with_proxy(struct check *check, const struct check_scene *scene)
 {
 	uint8_t header[PROXY_HEADER_MAX];
-	check->opening_len = proxy_encode_own(header, scene->proxy, &scene->own, &scene->remote);
-	if (check->opening_len == 0)
+	check->header_len = proxy_encode_own(header, scene->proxy, &scene->own, &scene->remote);
+	if (check->header_len == 0)
 		return 0;
-	check->opening = malloc(check->opening_len);
-	if (!check->opening)
+	check->header = malloc(check->header_len);
+	if (!check->header)
 		return -1;
-	memcpy(check->opening, header, check->opening_len);
+	memcpy(check->header, header, check->header_len);
 	return 0;
+}
+
+bool
+check_is_secure(const struct pool_conf *pool)
+{
+	return pool->check.type == CHECK_HTTPS ||
+	       (pool->check.type == CHECK_SMTP && pool->tls == TLS_IMPLICIT);
+}
+
+SSL *
+check_open_tls(const struct pool_conf *pool, const struct endpoint *remote)
+{
+	if (pool->check.type == CHECK_HTTPS)
+		return trust_open(pool->check.trust, pool->check.host, remote);
+	return trust_open(pool->trust, pool->tls_name, remote);
 }

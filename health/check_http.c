@@ -10,10 +10,10 @@ static int
 begin(struct check *check, const struct check_scene *scene)
 {
 	http_reply_init(&check->reply.http);
-	check->opening = http_request(check->conf, &scene->remote.addr);
-	if (!check->opening)
+	check->words = http_request(check->conf, &scene->remote.addr);
+	if (!check->words)
 		return -1;
-	check->opening_len = strlen(check->opening);
+	check->words_len = strlen(check->words);
 	return 0;
 }
 
@@ -27,13 +27,13 @@ status_is_wanted(const struct check_conf *conf, unsigned status)
 	return false;
 }
 
-static bool
+static enum check_step
 feed(struct check *check, const uint8_t *piece, size_t len)
 {
 	struct http_reply *reply = &check->reply.http;
 	ssize_t taken = http_reply_feed(reply, piece, len);
 	if (taken == 0)
-		return false;
+		return CHECK_GOES_ON;
 	if (taken < 0)
 		return check_decide(
 			check, PROBE_MALFORMED, "malformed: %s (%s)", reply->why, reply->line);

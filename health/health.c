@@ -192,6 +192,7 @@ checker_configure(struct checker *checker, const struct pool_conf *pool,
 		checker_assume_up(checker);
 		break;
 	case CHECK_HTTP:
+	case CHECK_HTTPS:
 	case CHECK_TCP:
 	case CHECK_SMTP:
 		if (checker->paused)

@@ -28,6 +28,7 @@ enum probe_cause {
 	PROBE_TIMEOUT,   /* the one deadline over the whole probe passed */
 	PROBE_MALFORMED, /* what came is not HTTP or no greeting, or never ends */
 	PROBE_REPLY,     /* an SMTP greeting other than 220 */
+	PROBE_TLS,       /* no TLS, or with whom we don't trust */
 	PROBE_RESOURCES, /* no descriptor, port or memory here: counts neither for nor against */
 };
 

@@ -4,6 +4,7 @@
  */
 #include "health/probe.h"
 
+#include "health/channel.h"
 #include "lb/io/socket.h"
 
 #include <assert.h>
@@ -22,6 +23,8 @@ probe_stop(struct probe *probe)
 {
 	ev_io_stop(probe->loop, &probe->io);
 	ev_timer_stop(probe->loop, &probe->deadline);
+	SSL_free(probe->ssl);
+	probe->ssl = NULL;
 	if (probe->io.fd >= 0)
 		close(probe->io.fd);
 	ev_io_set(&probe->io, -1, 0);
@@ -44,7 +47,7 @@ take_leave(struct probe *probe)
 	}
 	probe->phase = PHASE_LINGER;
 	if (parting[0] != '\0')
-		send(probe->io.fd, parting, strlen(parting), MSG_NOSIGNAL);
+		channel_send(probe->io.fd, probe->ssl, parting, strlen(parting));
 }
 
 /* The only place where a verdict is told. */
@@ -81,11 +84,15 @@ finish_errno(struct probe *probe, int error)
 	case ETIMEDOUT:
 		cause = PROBE_TIMEOUT;
 		break;
+	case EPROTO:
+		cause = PROBE_TLS;
+		break;
 	default: /* refused, or unreachable in one of its many ways */
 		cause = PROBE_REFUSED;
 		break;
 	}
-	check_decide(&probe->check, cause, "%s: %s", probe_cause_name(cause), strerror(error));
+	const char *why = error == EPROTO ? channel_why(probe->ssl) : strerror(error);
+	check_decide(&probe->check, cause, "%s: %s", probe_cause_name(cause), why);
 	finish(probe);
 }
 
@@ -98,8 +105,9 @@ await(struct probe *probe, enum probe_phase phase, int events)
 	ev_io_start(probe->loop, &probe->io);
 }
 
+/* All has been said that is to be said for now. */
 static void
-finish_opening(struct probe *probe)
+await_reply(struct probe *probe)
 {
 	if (probe->check.kind->feed) {
 		await(probe, PHASE_REPLY, EV_READ);
@@ -109,22 +117,84 @@ finish_opening(struct probe *probe)
 	finish(probe);
 }
 
-static void
-send_opening(struct probe *probe)
+/* Sends what is left of it. Returns whether all of it has gone. */
+static bool
+send_all(struct probe *probe, const char *bytes, size_t len)
 {
-	size_t left = probe->check.opening_len - probe->sent;
+	size_t left = len - probe->sent;
 	ssize_t sent = 0;
 	if (left > 0)
-		sent = send(probe->io.fd, probe->check.opening + probe->sent, left, MSG_NOSIGNAL);
+		sent = channel_send(probe->io.fd, probe->ssl, bytes + probe->sent, left);
 	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (sent < 0) {
 		finish_errno(probe, errno);
-		return;
+		return false;
 	}
 	probe->sent += (size_t)sent;
-	if ((size_t)sent == left)
-		finish_opening(probe);
+	return (size_t)sent == left;
+}
+
+static void
+send_words(struct probe *probe)
+{
+	if (send_all(probe, probe->check.words, probe->check.words_len))
+		await_reply(probe);
+}
+
+static void
+say_words(struct probe *probe)
+{
+	probe->sent = 0;
+	await(probe, PHASE_SEND, EV_WRITE);
+	send_words(probe);
+}
+
+/* TLS that came first is followed by words; any other was what was asked about. */
+static void
+finish_secure(struct probe *probe)
+{
+	if (check_is_secure(probe->pool)) {
+		say_words(probe);
+		return;
+	}
+	check_decide(&probe->check, PROBE_OK, "%s", SSL_get_version(probe->ssl));
+	finish(probe);
+}
+
+static void
+go_on_securing(struct probe *probe)
+{
+	int awaited = channel_shake_hands(probe->ssl);
+	if (awaited < 0)
+		finish_errno(probe, errno);
+	else if (awaited > 0)
+		await(probe, PHASE_SECURE, awaited);
+	else
+		finish_secure(probe);
+}
+
+static void
+secure(struct probe *probe)
+{
+	probe->ssl = check_open_tls(probe->pool, &probe->remote);
+	if (!probe->ssl || !SSL_set_fd(probe->ssl, probe->io.fd)) {
+		finish_errno(probe, ENOMEM);
+		return;
+	}
+	go_on_securing(probe);
+}
+
+static void
+send_header(struct probe *probe)
+{
+	if (!send_all(probe, probe->check.header, probe->check.header_len))
+		return;
+	probe->headed = true;
+	if (check_is_secure(probe->pool))
+		secure(probe);
+	else
+		say_words(probe);
 }
 
 static int
@@ -133,6 +203,8 @@ begin_check(struct probe *probe)
 	struct check_scene scene = {
 		.remote = probe->remote,
 		.proxy = probe->pool->proxy,
+		.tls = probe->pool->tls,
+		.hostname = probe->snapshot->hostname,
 		.mail_port = check_is_at_mail_port(probe->snapshot, probe->pool, probe->backend),
 	};
 	struct sockaddr_storage storage;
@@ -156,7 +228,7 @@ finish_connect(struct probe *probe)
 		return;
 	}
 	probe->phase = PHASE_SEND;
-	send_opening(probe);
+	send_header(probe);
 }
 
 static void
@@ -180,23 +252,49 @@ linger(struct probe *probe, ssize_t len)
 }
 
 static void
-receive(struct probe *probe)
+feed(struct probe *probe, const uint8_t *piece, size_t len)
+{
+	probe->received += len;
+	switch (probe->check.kind->feed(&probe->check, piece, len)) {
+	case CHECK_GOES_ON:
+		break;
+	case CHECK_DECIDED:
+		finish(probe);
+		break;
+	case CHECK_SAYS:
+		say_words(probe);
+		break;
+	case CHECK_SECURES:
+		secure(probe);
+		break;
+	}
+}
+
+static void
+receive_piece(struct probe *probe)
 {
 	uint8_t piece[PIECE_MAX];
-	ssize_t len = recv(probe->io.fd, piece, sizeof(piece), 0);
+	ssize_t len = channel_receive(probe->io.fd, probe->ssl, piece, sizeof(piece));
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (probe->phase == PHASE_LINGER) {
+	if (probe->phase == PHASE_LINGER)
 		linger(probe, len);
-	} else if (len < 0) {
+	else if (len < 0)
 		finish_errno(probe, errno);
-	} else if (len == 0) {
+	else if (len == 0)
 		finish_closed(probe);
-	} else {
-		probe->received += (size_t)len;
-		if (probe->check.kind->feed(&probe->check, piece, (size_t)len))
-			finish(probe);
-	}
+	else
+		feed(probe, piece, (size_t)len);
+}
+
+/* What OpenSSL has, the loop would not tell of. */
+static void
+receive(struct probe *probe)
+{
+	do
+		receive_piece(probe);
+	while (channel_has_more(probe->ssl) &&
+		(probe->phase == PHASE_REPLY || probe->phase == PHASE_LINGER));
 }
 
 static void
@@ -213,8 +311,12 @@ on_io(struct ev_loop *loop, struct ev_io *io, int events)
 	}
 	if (probe->phase == PHASE_CONNECT)
 		finish_connect(probe);
+	else if (probe->phase == PHASE_SECURE)
+		go_on_securing(probe);
+	else if (probe->phase == PHASE_SEND && probe->headed)
+		send_words(probe);
 	else if (probe->phase == PHASE_SEND)
-		send_opening(probe);
+		send_header(probe);
 	else
 		receive(probe);
 }
@@ -234,7 +336,9 @@ on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events)
 	bool connected = probe->phase != PHASE_CONNECT;
 	check_decide(&probe->check, PROBE_TIMEOUT, "timeout: %s%s within %" PRIu64 "%s",
 		probe->received > 0 ? "no whole " : "no ",
-		connected ? probe->check.kind->awaited : "connection",
+		probe->phase == PHASE_SECURE ? "handshake"
+		: connected                  ? probe->check.kind->awaited
+					     : "connection",
 		whole_seconds ? timeout_ms / 1000 : timeout_ms, whole_seconds ? "s" : "ms");
 	finish(probe);
 }
@@ -277,6 +381,7 @@ probe_start(struct probe *probe, struct snapshot *snapshot, const struct pool_co
 	probe->pool = pool;
 	probe->backend = backend;
 	probe->remote = (struct endpoint){backend->address, check_port(pool, backend)};
+	probe->headed = false;
 	probe->sent = 0;
 	probe->received = 0;
 	probe->lingered = 0;

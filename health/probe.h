@@ -31,7 +31,8 @@ enum {
 enum probe_phase {
 	PHASE_IDLE,
 	PHASE_CONNECT, /* awaits the connection */
-	PHASE_SEND,    /* awaits room for the rest of the check's opening */
+	PHASE_SEND,    /* awaits room for the rest of what is said */
+	PHASE_SECURE,  /* awaits TLS */
 	PHASE_REPLY,   /* awaits the answer */
 	PHASE_LINGER,  /* the verdict is out; awaits the backend's close */
 };
@@ -48,7 +49,9 @@ struct probe {
 	const struct backend_conf *backend;
 	struct endpoint remote;
 	struct check check;
-	size_t sent;     /* bytes of the opening */
+	SSL *ssl;        /* where TLS was begun */
+	bool headed;     /* the header, if there is one, has been sent */
+	size_t sent;     /* bytes of it, or of the words that are said */
 	size_t received; /* bytes of the answer */
 	size_t lingered; /* bytes thrown away */
 };

@@ -4,15 +4,18 @@
  */
 #include "lb/attempt.h"
 
+#include "lb/attempt_tls.h"
+#include "conf/profile.h"
 #include "lb/clock.h"
 #include "lb/gate.h"
 #include "lb/io/socket.h"
+#include "lb/io/tls.h"
 #include "lb/log.h"
 #include "lb/session.h"
 #include "lb/session_log.h"
 #include "lb/session_counts.h"
 #include "lb/view.h"
-#include "lb/wire/proxy.h"
+#include "lb/wire/proxy_tlv.h"
 #include "lb/worker.h"
 
 #include <errno.h>
@@ -49,12 +52,30 @@ drop_held(struct attempt *attempt)
 	attempt->held = NULL;
 }
 
+static size_t
+add_tlvs(const struct session *session, uint8_t header[PROXY_HEADER_MAX], size_t len)
+{
+	char id[SESSION_ID_MAX];
+	struct proxy_extras extras = {.unique_id = session_id_format(session, id)};
+	const SSL *ssl = tls_of(&session->client);
+	uint16_t cipher = session->client.cipher;
+	if (ssl)
+		extras.authority = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	if (cipher) {
+		extras.version = profile_version_name(cipher);
+		extras.cipher = profile_cipher_name(cipher);
+	}
+	return proxy_add_tlvs(header, len, &extras);
+}
+
 static int
 send_header(struct session *session)
 {
 	uint8_t header[PROXY_HEADER_MAX];
-	size_t len = proxy_encode(
-		header, session->listener->pool->proxy, &session->source, &session->destination);
+	const struct pool_conf *conf = session->listener->pool;
+	size_t len = proxy_encode(header, conf->proxy, &session->source, &session->destination);
+	if (conf->proxy_tlv)
+		len = add_tlvs(session, header, len);
 	return len == 0 ? 0 : conn_send_whole(&session->backend, header, len);
 }
 
@@ -129,15 +150,15 @@ fail_by_errno(struct session *session, struct attempt *attempt, int error)
 		describe(error, session->listener->pool, text, sizeof(text)));
 }
 
-static void
-fail_later(struct session *session, enum cause cause, const char *reply)
+void
+attempt_fail(struct session *session, enum cause cause, const char *reply, const char *detail)
 {
-	fail(session, gate_attempt(session), cause, reply, NULL);
+	fail(session, gate_attempt(session), cause, reply, detail);
 	gate_failed(session);
 }
 
-static void
-fail_later_by_errno(struct session *session, int error)
+void
+attempt_fail_by_errno(struct session *session, int error)
 {
 	fail_by_errno(session, gate_attempt(session), error);
 	gate_failed(session);
@@ -164,12 +185,13 @@ attempt_begin(struct session *session, struct attempt *attempt)
 	if (!attempt->budget_ends_ms)
 		attempt->budget_ends_ms = attempt->began_us / 1000 + conf->greeting_budget_ms;
 	greeting_init(&attempt->greeting);
+	attempt->upgrades = false;
 	conn_init(&session->backend, worker_io(view_worker(session->view)), &attempt_events);
 	session_set_phase(session, PHASE_CONNECT);
 	set_deadline(session, attempt, conf->connect_timeout_ms);
 	struct endpoint to = session_relay_endpoint(session);
-	if (conn_connect(&session->backend, &to, &conf->source_address, conf->proxy != PROXY_OFF) ==
-		0)
+	bool talks_first = conf->proxy != PROXY_OFF || conf->tls == TLS_IMPLICIT;
+	if (conn_connect(&session->backend, &to, &conf->source_address, talks_first) == 0)
 		return 0;
 	fail_by_errno(session, attempt, errno);
 	return -1;
@@ -178,9 +200,9 @@ attempt_begin(struct session *session, struct attempt *attempt)
 void
 attempt_timeout(struct session *session)
 {
-	fail_later(session,
+	attempt_fail(session,
 		session->phase == PHASE_CONNECT ? CAUSE_CONNECT_TIMEOUT : CAUSE_GREETING_TIMEOUT,
-		NULL);
+		NULL, NULL);
 }
 
 void
@@ -190,10 +212,10 @@ attempt_abandon(struct session *session, struct attempt *attempt)
 		end_attempt(session, attempt, ATTEMPT_ABANDONED, NULL);
 }
 
-/* behind: bytes that came behind the greeting. */
-static void
-succeed(struct session *session, struct attempt *attempt, size_t behind)
+void
+attempt_succeed(struct session *session, size_t behind)
 {
+	struct attempt *attempt = gate_attempt(session);
 	struct chunk *held = attempt->held;
 	struct backend_counts *counts = session_counts_backend(session);
 	uint64_t greeting_us = clock_us() - attempt->began_us - attempt->connect_us;
@@ -214,18 +236,29 @@ on_connected(struct conn *conn, int error)
 	struct attempt *attempt = gate_attempt(session);
 	if (error) {
 		struct endpoint to = session_relay_endpoint(session);
-		fail_later_by_errno(session, socket_connect_error(error, &to));
+		attempt_fail_by_errno(session, socket_connect_error(error, &to));
 		return;
 	}
 	attempt->connect_us = clock_us() - attempt->began_us;
 	durations_add(&session_counts_backend(session)->connect, attempt->connect_us);
 	session_set_phase(session, PHASE_GREETING);
 	if (send_header(session) < 0) {
-		fail_later_by_errno(session, errno);
+		attempt_fail_by_errno(session, errno);
 		return;
 	}
 	set_deadline(session, attempt, session->listener->pool->greeting_timeout_ms);
+	if (session->listener->pool->tls == TLS_IMPLICIT && attempt_secure(session) < 0)
+		return;
 	conn_receive(conn);
+}
+
+static void
+on_secured(struct conn *conn)
+{
+	struct session *session = session_of_backend(conn);
+	struct attempt *attempt = gate_attempt(session);
+	if (attempt->upgrades)
+		attempt_succeed(session, 0);
 }
 
 /* Puts the chunk behind what is held; a greeting that drips in fills one chunk, not many. */
@@ -243,6 +276,10 @@ on_received(struct conn *conn, struct chunk *chunk)
 {
 	struct session *session = session_of_backend(conn);
 	struct attempt *attempt = gate_attempt(session);
+	if (attempt->upgrades) {
+		attempt_go_on_upgrading(session, chunk);
+		return;
+	}
 	size_t len = chunk->len;
 	ssize_t taken = greeting_feed(&attempt->greeting, chunk->data, len);
 	hold(attempt, chunk);
@@ -251,30 +288,42 @@ on_received(struct conn *conn, struct chunk *chunk)
 	if (taken > 0)
 		session_counts_reply(session, VERB_GREETING,
 			&(struct reply_status){.code = (uint16_t)attempt->greeting.code});
-	if (taken > 0 && attempt->greeting.code == 220)
-		succeed(session, attempt, len - (size_t)taken);
+	if (taken < 0 || attempt->greeting.code != 220)
+		attempt_fail(session, CAUSE_GREETING_REPLY, attempt->greeting.line, NULL);
+	else if (session->listener->pool->tls == TLS_STARTTLS)
+		attempt_upgrade(session, len - (size_t)taken);
 	else
-		fail_later(session, CAUSE_GREETING_REPLY, attempt->greeting.line);
+		attempt_succeed(session, len - (size_t)taken);
 }
 
 static void
 on_ended(struct conn *conn)
 {
 	struct session *session = session_of_backend(conn);
-	fail_later(session, CAUSE_CLOSED, gate_attempt(session)->greeting.line);
+	if (conn->is_secure && !conn->cipher)
+		attempt_fail(session, CAUSE_TLS, NULL, "closed within the handshake");
+	else
+		attempt_fail(session, CAUSE_CLOSED, gate_attempt(session)->greeting.line, NULL);
 }
 
 static void
 on_failed(struct conn *conn, int error)
 {
+	struct session *session = session_of_backend(conn);
 	enum cause cause = cause_of_errno(error);
+	if (error == EPROTO) {
+		const char *why = trust_why(tls_of(conn));
+		attempt_fail(session, CAUSE_TLS, NULL, why ? why : tls_why(conn));
+		return;
+	}
 	/* The connection stood: what ends it now is the silence of a dead host. */
-	fail_later(session_of_backend(conn),
-		cause == CAUSE_CONNECT_TIMEOUT ? CAUSE_GREETING_TIMEOUT : cause, NULL);
+	attempt_fail(session, cause == CAUSE_CONNECT_TIMEOUT ? CAUSE_GREETING_TIMEOUT : cause, NULL,
+		NULL);
 }
 
 const struct conn_events attempt_events = {
 	.connected = on_connected,
+	.secured = on_secured,
 	.received = on_received,
 	.ended = on_ended,
 	.failed = on_failed,

@@ -1,6 +1,7 @@
 /*
- * One try at a backend: connect, send the PROXY header, await a complete 220. The gate (gate.h)
- * decides with whom, and is told how it ended: gate_failed or gate_passed.
+ * One try at a backend: connect, send the PROXY header, await a complete 220, and where the pool
+ * wants it TLS, before the 220 or by STARTTLS behind it. The gate (gate.h) decides with whom, and
+ * is told how it ended: gate_failed or gate_passed.
  *
  * Runs in the session's worker. A struct attempt is part of the session's gate; it serves one
  * attempt after the other.
@@ -9,8 +10,10 @@
 #define LB_ATTEMPT_H
 
 #include "lb/io/chunk.h"
+#include "lb/outcome.h"
 #include "lb/pool.h"
 #include "lb/wire/greeting.h"
+#include "lb/wire/upgrade.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +30,8 @@ struct attempt {
 	uint64_t connect_us;
 	bool cut_short; /* its time, by the budget */
 	struct greeting greeting;
+	bool upgrades; /* greeted, on the way into TLS */
+	struct upgrade upgrade;
 	struct chunk *held; /* the greeting's bytes so far, oldest first: two chunks at most */
 };
 
@@ -42,5 +47,11 @@ void attempt_timeout(struct session *session);
 
 /* Ends the one that is under way, if any, which then says nothing about the backend. */
 void attempt_abandon(struct session *session, struct attempt *attempt);
+
+/* For attempt_tls.h: it has failed, or the relay has greeted as the pool wants it. reply and detail
+ * may be NULL; behind: how many bytes came behind the greeting. */
+void attempt_fail(struct session *session, enum cause cause, const char *reply, const char *detail);
+void attempt_fail_by_errno(struct session *session, int error);
+void attempt_succeed(struct session *session, size_t behind);
 
 #endif

@@ -195,6 +195,10 @@ print_header_part(const struct listener_conf *listener, const struct addr *clien
 			client->family == ADDR_V4 ? '4' : '6');
 		return;
 	}
+	if (listener->pool->proxy_tlv)
+		printf("            with the session's id%s and a checksum behind it\n",
+			listener->tls == TLS_IMPLICIT ? ", what TLS the client speaks, its SNI"
+						      : "");
 	printf("            %d stands for the client's port", EXAMPLE_PORT);
 	if (has_wildcard(listener, client->family))
 		printf(", %s for the address that it calls", addr_format(&wildcard, text));
@@ -234,6 +238,25 @@ print_arrival(const struct listener_conf *listener, const struct addr *client)
 	if (is_trusted(listener, client))
 		printf("  proxy     must send a PROXY header; this is about its own connections "
 		       "(LOCAL), else ask for the client that it announces\n");
+}
+
+/* TLS, with the client and with the relays. */
+
+static void
+print_tls(const struct listener_conf *listener)
+{
+	const struct pool_conf *pool = listener->pool;
+	if (listener->tls != TLS_OFF)
+		printf("  tls       %s, the first certificate expires in %d days\n",
+			tls_mode_names[listener->tls],
+			certificates_days_left(certificates_expire(listener->certificates)));
+	if (pool->tls == TLS_OFF)
+		return;
+	printf("  relays    speak TLS (%s) and are ", tls_mode_names[pool->tls]);
+	if (!pool->tls_verify)
+		printf("whoever answers: not verified\n");
+	else
+		printf("verified, as %s\n", *pool->tls_name ? pool->tls_name : "their addresses");
 }
 
 /* The limits. */
@@ -322,6 +345,7 @@ explain(const struct snapshot *snapshot, const struct listener_conf *listener,
 	printf("  pool      %s, %s; assumes every backend up\n", listener->pool->name,
 		balance_texts[listener->pool->balance]);
 	print_backends(listener, client);
+	print_tls(listener);
 	print_header_part(listener, client);
 	return true;
 }

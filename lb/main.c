@@ -3,6 +3,7 @@
  */
 #include "acl/acl.h"
 #include "acl/mmdb.h"
+#include "conf/profile.h"
 #include "conf/snapshot.h"
 #include "lb/admin/command.h"
 #include "lb/daemon.h"
@@ -334,6 +335,7 @@ main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "";
 	struct options options = {.command = name, .file = default_file};
 	descriptors_open_standard();
+	profile_init();
 	/* Lists and tables of millions of entries, once freed, go back to the system. */
 	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 	if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {

@@ -29,5 +29,6 @@ const char *const cause_names[] = {
 	[CAUSE_CONNECT_TIMEOUT] = "connect_timeout",
 	[CAUSE_GREETING_TIMEOUT] = "greeting_timeout",
 	[CAUSE_GREETING_REPLY] = "greeting_reply",
+	[CAUSE_TLS] = "tls",
 	[CAUSE_RESOURCES] = "resources",
 };

@@ -3,6 +3,7 @@
  */
 #include "lb/session_log.h"
 
+#include "conf/profile.h"
 #include "lb/clock.h"
 #include "lb/log.h"
 
@@ -84,15 +85,13 @@ log_messages(struct log_line *line, const struct session *session)
 }
 
 static void
-log_tls(struct log_line *line, const struct session *session)
+log_tls(struct log_line *line, const char *key, uint16_t cipher)
 {
 	char text[64];
-	const struct certificates *certificates = session->listener->certificates;
-	uint16_t cipher = session->client.cipher;
 	if (cipher)
-		snprintf(text, sizeof(text), "%s/%s", certificates_version_name(cipher),
-			certificates_cipher_name(certificates, cipher));
-	log_text(line, "tls", cipher ? text : NULL);
+		snprintf(text, sizeof(text), "%s/%s", profile_version_name(cipher),
+			profile_cipher_name(cipher));
+	log_text(line, key, cipher ? text : NULL);
 }
 
 void
@@ -121,7 +120,8 @@ session_log_end(const struct session *session)
 	log_number(&line, "bytes_in", session->bytes_in);
 	log_number(&line, "bytes_out", session->bytes_out);
 	log_messages(&line, session);
-	log_tls(&line, session);
+	log_tls(&line, "tls", session->client.cipher);
+	log_tls(&line, "backend_tls", session->backend.cipher);
 	log_text(&line, "opaque",
 		session->greeted ? tracker_opaque_name(session->tracker.opaque) : NULL);
 	log_end(&line);

@@ -88,9 +88,9 @@ pool_json(struct pool *pool, const struct pool_conf *conf)
 	json_t *backends = json_array();
 	for (size_t i = 0; i < status.count; i++)
 		backends = answer_add(backends, backend_json(&status.backends[i]));
-	json_t *json = json_pack("{s:s, s:s, s:o, s:b, s:o}", "name", conf->name, "balance",
-		balance_names[conf->balance], "waiting", number(status.waiting), "fail_open",
-		status.opens, "backends", backends);
+	json_t *json = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o}", "name", conf->name, "balance",
+		balance_names[conf->balance], "tls", tls_mode_names[conf->tls], "waiting",
+		number(status.waiting), "fail_open", status.opens, "backends", backends);
 	pool_status_fini(pool, &status);
 	return json;
 }

@@ -265,6 +265,22 @@ tls_end_sending(struct conn *conn)
 
 /* Beginning and end. */
 
+/* Nothing but want of memory is in the way of a client's first words. */
+static int
+say_hello(struct conn *conn)
+{
+	ERR_clear_error();
+	bool is_said = wants_more(conn, SSL_do_handshake(conn->tls->ssl));
+	ERR_clear_error();
+	if (is_said) {
+		queue_out(conn);
+		return 0;
+	}
+	tls_free(conn);
+	errno = ENOMEM;
+	return -1;
+}
+
 int
 tls_start(struct conn *conn, SSL *ssl)
 {
@@ -287,7 +303,7 @@ tls_start(struct conn *conn, SSL *ssl)
 	conn->tls = tls;
 	conn->is_secure = true;
 	conn->has_early_data = false;
-	return 0;
+	return SSL_is_server(ssl) ? 0 : say_hello(conn);
 }
 
 void

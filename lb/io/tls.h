@@ -15,9 +15,9 @@
 #include <openssl/ssl.h>
 
 /* From here on the open conn speaks TLS, as the side that ssl was set to, which it owns.
- * conn_receive goes on with the handshake; `secured` follows, or `failed` with EPROTO, after which
- * tls_why tells more. What was given back by conn_unread is part of the handshake. Returns 0, or -1
- * with errno, with ssl freed. */
+ * conn_receive goes on with the handshake, which a client begins here; `secured` follows, or
+ * `failed` with EPROTO, after which tls_why tells more. What was given back by conn_unread is part
+ * of the handshake. Returns 0, or -1 with errno, with ssl freed. */
 int tls_start(struct conn *conn, SSL *ssl);
 
 /* The conn's, for asking OpenSSL about it; NULL without TLS. */

@@ -29,7 +29,7 @@ answer(struct check *check, const struct check_conf *conf, const uint8_t *input,
 		size_t left = len - at;
 		if (left > piece_len)
 			left = piece_len;
-		if (check->kind->feed(check, input + at, left))
+		if (check->kind->feed(check, input + at, left) == CHECK_DECIDED)
 			return at + left;
 	}
 	return 0;

@@ -264,9 +264,10 @@ class Relay:
         self.close()
 
 
-def smtp(name=b"relay", proxy=True, log=None):
+def smtp(name=b"relay", proxy=True, log=None, secure=None):
     """A serve function: a small, well-behaved SMTP server. log: a list that gets
-    (source, destination) of every session's PROXY header."""
+    (source, destination) of every session's PROXY header; secure: called with the connection behind
+    that, for TLS, and returns whether the greeting has been said."""
 
     def serve(conn):
         if proxy:
@@ -274,7 +275,8 @@ def smtp(name=b"relay", proxy=True, log=None):
             source, destination, conn.buffer = parse_proxy(data)
             if log is not None:
                 log.append((source, destination))
-        conn.send(b"220 " + name + b" ESMTP\r\n")
+        if not (secure and secure(conn)):
+            conn.send(b"220 " + name + b" ESMTP\r\n")
         in_data = False
         while line := conn.line():
             verb = line[:4].upper()

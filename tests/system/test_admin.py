@@ -118,7 +118,8 @@ def test_status(start, relay, admin):
     one, two = pool.pop("backends")
     since = datetime.datetime.fromisoformat(one.pop("since").replace("Z", "+00:00"))
     assert 0 <= time.time() - since.timestamp() < DEADLINE
-    assert pool == {"name": "relays", "balance": "leastconn", "waiting": 0, "fail_open": False}
+    assert pool == {"name": "relays", "balance": "leastconn", "tls": "off", "waiting": 0,
+                    "fail_open": False}
     assert one == {
         "name": "relay1", "address": f"127.0.0.1:{setup.relays[0].port}", "up": True,
         "cause": None, "detail": None, "probe_up": True, "greetings_up": True,

@@ -9,6 +9,7 @@ import mmdb
 import pytest
 from balancer import BUILD, Setup, run
 from peers import Relay, connect, smtp
+from tls import DAYS, pairs
 
 SEED = 20261124
 
@@ -26,7 +27,7 @@ acl senders {
 acl all { open = yes }
 pool relays {
     proxy_protocol = %(proxy)s
-    balance = %(balance)s
+    balance = %(balance)s  %(pool)s
     health { type = none }
     backend relay1 { address = 10.0.1.11 }
     backend relay2 { address = 10.0.2.11 port = 26 weight = 3 }
@@ -51,7 +52,8 @@ def fixture_explain(tmp_path):
 
     def make(*arguments, **keys):
         conf = tmp_path / "smtplb.conf"
-        keys = {"proxy": "v2", "balance": "roundrobin", "on_deny": "421", "limits": "", **keys}
+        keys = {"proxy": "v2", "balance": "roundrobin", "on_deny": "421", "limits": "", "pool": "",
+                **keys}
         conf.write_text(CONF % {"table": table, **keys})
         result = run("explain", "-c", conf, *arguments)
         assert result.stderr == ""
@@ -104,6 +106,25 @@ listener smtp: 203.0.113.66 is denied
   limits    none
   reply     421 4.7.1 lb.test access denied (SESSION-ID)
 """)
+
+
+def test_tls(explain, certificate):
+    """Of the client's, of the relays', and what the header says of it."""
+    mode = f"tls = implicit {pairs(certificate)}"
+    for pool, said in (
+            ("tls = starttls", "speak TLS (starttls) and are verified, as their addresses"),
+            ("tls = implicit tls_name = relay.test",
+             "speak TLS (implicit) and are verified, as relay.test"),
+            ("tls = implicit tls_verify = no",
+             "speak TLS (implicit) and are whoever answers: not verified")):
+        _, text = explain("--listener", "smtp", "203.0.113.7", limits=mode, pool=pool)
+        assert f"  tls       implicit, the first certificate expires in {DAYS - 1} days\n" in text
+        assert f"  relays    {said}\n" in text
+    _, text = explain("--listener", "smtp", "203.0.113.7", limits=mode, pool="proxy_tlv = on")
+    assert ("with the session's id, what TLS the client speaks, its SNI and a checksum behind it\n"
+            in text)
+    _, text = explain("--listener", "smtp", "203.0.113.7", pool="proxy_tlv = on")
+    assert "            with the session's id and a checksum behind it\n" in text
 
 
 @pytest.mark.parametrize("limits, line", [

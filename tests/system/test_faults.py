@@ -13,7 +13,7 @@ from admin import Admin
 from balancer import PROGRAM, Setup
 from faults import FUNCTIONS
 from peers import DEADLINE, connect, eventually, smtp
-from tls import SecureSetup, StarttlsSetup
+from tls import SecureSetup, StarttlsSetup, relay_tls, secure_by
 
 STRANGER = "127.0.0.66"
 GREETING = b"220 two ESMTP\r\n"
@@ -67,20 +67,22 @@ class Scenario:
     """Two relays, of which the first never greets, a list of addresses, and a probe now and then.
     A turn has sessions of every kind, and a reload."""
 
-    def __init__(self, start, relay, probed, tmp_path, faults, make=Setup, denied=DENIED.fullmatch):
-        """denied: whether a stranger has heard what it should."""
+    def __init__(self, start, relay, probed, tmp_path, faults, make=Setup, denied=DENIED.fullmatch,
+                 pool="", secure=None):
+        """denied: whether a stranger has heard what it should; pool: further settings; secure: as
+        of peers.smtp, of the relay that greets."""
         self.headers = []
         self.denied = denied
         site = probed()
         table = tmp_path / "list"
         table.write_text("127.0.0.0/24\n!127.0.0.66\n[2001:db8::]/32\n")
-        one, two = relay(close_behind_the_header), relay(smtp(b"two", log=self.headers))
+        one, two = relay(close_behind_the_header), relay(smtp(b"two", log=self.headers, secure=secure))
         self.setup = make(
             [one, two],
             workers=1,
             allow=f'127.0.0.0/8, "file:{table}"',
             deny=STRANGER,
-            pool="greeting_retry = 20ms greeting_budget = 10s",
+            pool=f"greeting_retry = 20ms greeting_budget = 10s {pool}",
             health=f"type = http port = {site.port} interval = 50ms timeout = 50ms fall = 1000 greeting_fall = 0",
         )
         self.setup.bind = f"0.0.0.0:{self.setup.port}"  # has to ask each client's socket for its own
@@ -136,7 +138,8 @@ def test_each_call_with_tls(
     """OpenSSL allocates by the thousand: of these every so manyth fails."""
     scenario = Scenario(
         start, relay, probed, tmp_path, faults,
-        make=functools.partial(SecureSetup, certificate=certificate), denied=lambda heard: not heard)
+        make=functools.partial(SecureSetup, certificate=certificate), denied=lambda heard: not heard,
+        pool=relay_tls("implicit", certificate), secure=secure_by("implicit", certificate))
     try_each(scenario, faults, function, error, 101 if function == "memory" else 1)
 
 
@@ -144,7 +147,9 @@ def test_each_call_with_tls(
 def test_each_call_with_starttls(
         start, relay, probed, tmp_path, faults, certificate, function, error):
     scenario = Scenario(start, relay, probed, tmp_path, faults,
-                        make=functools.partial(StarttlsSetup, certificate=certificate))
+                        make=functools.partial(StarttlsSetup, certificate=certificate),
+                        pool=relay_tls("starttls", certificate),
+                        secure=secure_by("starttls", certificate, greeting=GREETING.rstrip()))
     try_each(scenario, faults, function, error, 101 if function == "memory" else 1)
 
 

@@ -1,6 +1,8 @@
 """TLS for scripted peers: certificates that a test makes, and a socket that speaks TLS like a plain
 one, so that the two directions end one by one and at once if need be."""
 
+import errno
+import functools
 import socket
 import ssl
 import subprocess
@@ -19,12 +21,13 @@ def openssl(*arguments):
 class Certificate:
     """Self-signed, with its key: `pem` and `key` are their files."""
 
-    def __init__(self, folder, name="lb.test", days=DAYS, kind=("ec", "ec_paramgen_curve:P-256")):
+    def __init__(self, folder, name="lb.test", days=DAYS, kind=("ec", "ec_paramgen_curve:P-256"),
+                 san="DNS"):
         self.name = name
         self.pem, self.key = folder / f"{name}.pem", folder / f"{name}.key"
         request = folder / f"{name}.csr"
         openssl("req", "-new", "-newkey", kind[0], "-pkeyopt", kind[1], "-nodes", "-subj",
-                f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", self.key,
+                f"/CN={name}", "-addext", f"subjectAltName={san}:{name}", "-keyout", self.key,
                 "-out", request)
         openssl("x509", "-req", "-in", request, "-signkey", self.key, "-days", str(days),
                 "-copy_extensions", "copy", "-out", self.pem)
@@ -32,6 +35,13 @@ class Certificate:
     def context(self):
         """A client's, that trusts nobody else."""
         return ssl.create_default_context(cafile=self.pem)
+
+    @functools.cached_property
+    def server(self):
+        """A server's context, that has this one."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.pem, self.key)
+        return context
 
 
 def pairs(*certificates):
@@ -41,18 +51,25 @@ def pairs(*certificates):
 
 
 class Secured:
-    """A client's socket behind its handshake. One thread may send while another receives. ahead:
-    goes in one piece with the first words; session: to be resumed."""
+    """A socket behind its handshake. One thread may send while another receives. name: of the
+    server, for a client; ahead: goes in one piece with its first words; session: to be resumed;
+    early: what a server has received already."""
 
-    def __init__(self, sock, context, name, ahead=b"", session=None):
+    def __init__(self, sock, context, name=None, ahead=b"", session=None, is_server=False,
+                 early=b""):
         self.raw, self.context = sock, context
         self.into, self.out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.into.write(early)
         self.object = context.wrap_bio(
-            self.into, self.out, server_hostname=name, session=session)
+            self.into, self.out, server_side=is_server, server_hostname=name, session=session)
         self.ahead = ahead
         self.using, self.sending = threading.Lock(), threading.Lock()
         self.early = b""  # read by shutdown, in which OpenSSL takes any data for an error
-        self._get(self.object.do_handshake)
+        self._get(self._shake_hands)
+
+    def _shake_hands(self):
+        self.object.do_handshake()
+        return True
 
     def _flush(self, call=lambda: None):
         """Sends what there is to be sent after the call."""
@@ -75,7 +92,7 @@ class Secured:
                 value = None
             if self.out.pending:
                 self._flush()
-            if value is not None or call == self.object.do_handshake and self.object.cipher():
+            if value is not None:
                 return value
             data = self.raw.recv(65536)
             with self.using:
@@ -103,10 +120,13 @@ class Secured:
         return min(len(data), RECORD)
 
     def shutdown(self, how):
-        """close_notify, and the FIN behind it."""
+        """close_notify, and the FIN behind it. By the first the other end may have known enough."""
         assert how == socket.SHUT_WR
         self._flush(self._unwrap)
-        self.raw.shutdown(how)
+        try:
+            self.raw.shutdown(how)
+        except OSError as error:
+            assert error.errno == errno.ENOTCONN
 
     def _unwrap(self):
         while self.into.pending:
@@ -157,3 +177,41 @@ class StarttlsSetup(SecureSetup):
 def secure(client, certificate, context=None, name=None):
     client.sock = Secured(client.sock, context or certificate.context(), name or certificate.name)
     return client
+
+
+def receive_tls(conn, certificate):
+    """From here on a relay's connection speaks TLS."""
+    early, conn.buffer = conn.buffer, b""
+    conn.sock = Secured(conn.sock, certificate.server, is_server=True, early=early)
+
+
+def receive_starttls(conn, certificate, greeting):
+    """The same by STARTTLS, behind the greeting. Returns the name in EHLO."""
+    conn.send(greeting + b"\r\n")
+    word, _, name = conn.line().partition(b" ")
+    assert word == b"EHLO"
+    conn.send(b"250-relay\r\n250-STARTTLS\r\n250 SIZE\r\n")
+    assert conn.line() == b"STARTTLS"
+    conn.send(b"220 2.0.0 go ahead\r\n")
+    receive_tls(conn, certificate)
+    return name
+
+
+def relay_tls(mode, certificate, more=""):
+    """For a pool whose relays have this certificate."""
+    return f'tls = {mode} tls_ca = {certificate.pem} tls_name = "{certificate.name}" {more}'
+
+
+def secure_by(mode, certificate, log=None, greeting=b"220 relay ESMTP"):
+    """For peers.smtp. log: gets each session's socket; greeting: with STARTTLS."""
+
+    def secure(conn):
+        if mode == "starttls":
+            assert receive_starttls(conn, certificate, greeting) == b"lb.test"
+        else:
+            receive_tls(conn, certificate)
+        if log is not None:
+            log.append(conn.sock.object)
+        return mode == "starttls"
+
+    return secure

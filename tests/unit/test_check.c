@@ -54,6 +54,7 @@ START_TEST(names)
 		[PROBE_TIMEOUT] = "timeout",
 		[PROBE_MALFORMED] = "malformed",
 		[PROBE_REPLY] = "reply",
+		[PROBE_TLS] = "tls",
 		[PROBE_RESOURCES] = "resources",
 	};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
