@@ -55,11 +55,13 @@ class Balancer:
         self.process = None
 
     def configure(self, *, allow="203.0.113.10", deny="", proxy="v2", relays=("relay1", "relay2"),
-                  family="v4", health=HTTP, greeting_timeout="2s", daemon="", pool="", listener=""):
-        """relays are hosts, reached by the addresses of one family; pool and listener are more
-        lines of those sections, daemon of none."""
-        backends = "\n".join(f"    backend {name} {{ address = {address_of(name, family)} }}"
-                             for name in relays)
+                  family="v4", health=HTTP, greeting_timeout="2s", daemon="", pool="", backend="",
+                  listener=""):
+        """relays are hosts, reached by the addresses of one family; pool, backend and listener are
+        more lines of those sections, daemon of none."""
+        backends = "\n".join(
+            f"    backend {name} {{ address = {address_of(name, family)} {backend} }}"
+            for name in relays)
         self.config.write_text(
             CONFIG.format(hostname=self.host.name, engine=ENGINE, daemon=daemon, allow=allow, deny=deny,
                           proxy=proxy, greeting_timeout=greeting_timeout, pool=pool, health=health,

@@ -8,11 +8,15 @@ from topology import PATIENCE
 class Client:
     def __init__(self, host, address, port=25, header=b""):
         """header: a PROXY header, for a relay that wants one."""
-        self.socket = host.connect(address, port, timeout=PATIENCE)
+        self.socket = self.wrap(host.connect(address, port, timeout=PATIENCE))
         self.socket.sendall(header)
         self.file = self.socket.makefile("rb")
         self.sent = 0  # bytes
         self.greeting = self.read()
+
+    def wrap(self, sock):
+        """What is said and heard goes through this."""
+        return sock
 
     def read(self):
         """A whole reply; what there was of it if the connection ended."""

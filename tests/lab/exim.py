@@ -30,6 +30,7 @@ onward:
 begin transports
 remote_smtp:
     driver = smtp
+{transport}
 
 begin retry
 * * F,2h,15m
@@ -66,11 +67,12 @@ class Exim:
         self.seen = 0
         self.process = None
 
-    def start(self, more=""):
-        """more: further main settings"""
+    def start(self, more="", transport=""):
+        """more: further main settings; transport: of what sends the mail on"""
         settings, onward = self.text
         self.host.path("etc/exim4/exim4.conf").write_text(
-            COMMON.format(name=self.host.name, settings=settings + more, onward=onward),
+            COMMON.format(name=self.host.name, settings=settings + more, onward=onward,
+                          transport=transport),
             encoding="ascii")
         self.mark()
         self.process = self.host.spawn("exim4", "-bdf")

@@ -27,6 +27,7 @@ notify_classes =
 MASTER = """\
 smtp       inet  n - n -    - smtpd
 587        inet  n - n -    - smtpd -o syslog_name=postfix/submission
+465        inet  n - n -    - smtpd -o syslog_name=postfix/submissions -o smtpd_tls_wrappermode=yes
 pickup     unix  n - n 60   1 pickup
 cleanup    unix  n - n -    0 cleanup
 qmgr       unix  n - n 1    1 qmgr

@@ -1,21 +1,23 @@
-"""A Postfix that insists on TLS, and on whom it speaks to."""
+"""A Postfix that insists on TLS, and on whom it speaks to; a Dovecot that is told of the client's; and
+a scanner that looks for what is weak."""
 
 import re
-import shutil
+import xml.etree.ElementTree as xml
 
 import pytest
+
+from dovecot import Dovecot
+from tls import SecureClient, certify, give
 
 
 @pytest.fixture
 def listener(lab):
     """Makes TLS for the balancer's clients, with a certificate that the sender knows: listener(mode)."""
-    host = lab.balancer.host
-    host.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-             "-nodes", "-subj", "/CN=balancer", "-addext", "subjectAltName=DNS:balancer",
-             "-keyout", "/etc/smtplb/lb.key", "-out", "/etc/smtplb/lb.pem")
-    shutil.copy(host.path("etc/smtplb/lb.pem"), lab.sender.host.path("etc/postfix/lb.pem"))
-    host.run("chown", "smtplb", "/etc/smtplb/lb.key")
-    return "    tls = {}  certificate = /etc/smtplb/lb.pem  key = /etc/smtplb/lb.key".format
+    certificate = certify(lab.balancer.host, "balancer", "etc/smtplb")
+    give(certificate, lab.sender.host, "etc/postfix/lb.pem")
+    lab.balancer.host.run("chown", "smtplb", "/etc/smtplb/balancer.key")
+    return ("    tls = {}  certificate = /etc/smtplb/balancer.pem  key = /etc/smtplb/balancer.key"
+            ).format
 
 
 @pytest.mark.parametrize("mode", ["implicit", "starttls", "starttls_required"])
@@ -70,3 +72,43 @@ def test_postfix_without_tls_is_told(lab, load, sender_with, listener):
     assert told and not mail.arrived()
     assert all(status == "bounced" and "530 5.7.0" in text for status, text in told)
     assert not [line for line in lab.relay_lines() if "client=" in line]
+
+
+@pytest.fixture
+def dovecot(lab):
+    """A submission service, which sends on to the destination."""
+    service = Dovecot(lab.hosts["relay3"], "destination")
+    yield service
+    service.stop()
+
+
+@pytest.mark.parametrize("tlv", ["on", "off"])
+def test_dovecot_is_told_of_tls(lab, listener, dovecot, tlv):
+    """Only who speaks TLS may log in; it knows by the PROXY header."""
+    lab.balancer.start(listener=listener("implicit"), relays=["relay3"], health="type = none",
+                       pool=f"    proxy_tlv = {tlv}", backend="port = 587")
+    client = SecureClient(lab.sender.host, lab.balancer.host.path("etc/smtplb/balancer.pem"))
+    assert client.greeting.startswith("220")
+    offered = client.ask("EHLO me")
+    assert ("AUTH PLAIN" in offered) == (tlv == "on"), offered
+    if tlv == "on":
+        assert client.ask("AUTH PLAIN AGFwcABzZWNyZXQ=").startswith("235")
+        login = dovecot.wait_for("Login: user=<app>")
+        assert "rip=203.0.113.10" in login and ", secured," in login
+    client.close()
+
+
+@pytest.mark.parametrize("mode", ["implicit", "starttls"])
+def test_nothing_weak_is_found(lab, listener, mode):
+    lab.balancer.start(listener=listener(mode))
+    host = lab.sender.host
+    found = host.run("sslscan", "--xml=/tmp/scan.xml", "--no-colour",
+                     *(["--starttls-smtp"] if mode == "starttls" else []), "balancer:25")
+    (scan,) = xml.parse(host.path("tmp/scan.xml")).getroot().iter("ssltest")
+    enabled = {f"{one.get('type')}{one.get('version')}" for one in scan.iter("protocol")
+               if one.get("enabled") == "1"}
+    assert enabled == {"tls1.2", "tls1.3"}, found.stdout
+    assert "Session renegotiation not supported" in found.stdout
+    assert {one.get("vulnerable") for one in scan.iter("heartbleed")} <= {"0"}
+    strengths = {one.get("strength") for one in scan.iter("cipher")}
+    assert strengths <= {"strong", "acceptable"}, found.stdout

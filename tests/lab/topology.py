@@ -58,6 +58,10 @@ ACCOUNTS = {
     "mailbox": (64004, 64004, True),
     "Debian-exim": (64005, 64005, True),
     "postgrey": (64006, 64006, True),
+    "opensmtpd": (64007, 64007, True),
+    "opensmtpq": (64008, 64008, True),
+    "dovecot": (64009, 64009, True),
+    "dovenull": (64010, 64010, True),
 }
 SHADOWED = ("var", "run", "tmp")  # fresh on every host
 
@@ -175,6 +179,11 @@ class Host:
 
     def spawn(self, *argv, **options):
         return subprocess.Popen(self.command(*argv), stdin=subprocess.DEVNULL, **options)
+
+    def converse(self, *argv):
+        """A process to talk with through pipes."""
+        return subprocess.Popen(self.command(*argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL)
 
     def connect(self, address, port, timeout=10.0):
         """A TCP connection that starts at this host."""
