@@ -207,7 +207,7 @@ bench: all deps-bench ## beside HAProxy, nginx, pen and NAT; how cost grows; slo
 	@bench/scrape
 	@bench/acl
 
-bench-quick: all deps-bench ## the first of these with fewer rounds and sessions: 3 minutes
+bench-quick: all deps-bench ## the first of these with fewer rounds and sessions: 4 minutes
 	@$(MAKE) $(B)/load
 	@bench/run --quick
 

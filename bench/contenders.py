@@ -3,6 +3,7 @@ balancer at all, each in front of two sinks. Each peer is set up as its manual w
 plain TCP; the balancer with all that people have on."""
 
 import dataclasses
+import functools
 import gzip
 import os
 import pathlib
@@ -14,7 +15,7 @@ from bench import child
 
 PEERS = child.ROOT / "build/peers/root"
 LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib/postfix")
-PACKAGES = ("haproxy", "nginx", "libnginx-mod-stream", "pen", "nftables", "postfix",
+PACKAGES = ("haproxy", "nginx", "libnginx-mod-stream", "libnginx-mod-mail", "pen", "nftables", "postfix",
             "gnuplot-nox")
 
 # Each is a contender of its own, wherever peers are compared: the values of the key `engine`.
@@ -31,7 +32,10 @@ pool relays {{
     health {{ type = none }}
 {backends}
 }}
-listener smtp {{ bind = {{ 127.0.0.1:{port} }}  acl = senders  pool = relays }}
+listener smtp {{
+    bind = {{ 127.0.0.1:{port} }}  acl = senders  pool = relays
+{tls}
+}}
 """
 
 HAPROXY = """\
@@ -45,7 +49,7 @@ defaults
     timeout server 11m
 {splice}
 listen smtp
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port}{tls}
     balance roundrobin
 {servers}
 """
@@ -68,6 +72,68 @@ stream {{
         proxy_protocol {header};
         proxy_timeout 11m;
 {tuned}
+    }}
+}}
+"""
+
+
+NGINX_MAIL = """\
+load_module {root}/usr/lib/nginx/modules/ngx_mail_module.so;
+daemon off;
+user {user};
+worker_processes {threads};
+pid {folder}/nginx-mail.pid;
+error_log stderr warn;
+events {{ worker_connections 20000; }}
+mail {{
+    server_name lb.test;
+    auth_http 127.0.0.1:{auth}/;
+    smtp_auth none;
+    xclient off;
+    ssl_certificate {tls}.pem;
+    ssl_certificate_key {tls}.key;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache shared:tls:10m;
+    server {{
+        listen 127.0.0.1:{port};
+        protocol smtp;
+        starttls on;
+        timeout 11m;
+    }}
+}}
+"""
+
+# Whom nginx's mail proxy asks which relay to take, for each session.
+NGINX_AUTH = """\
+daemon off;
+user {user};
+worker_processes 1;
+pid {folder}/nginx-auth.pid;
+error_log stderr warn;
+events {{ worker_connections 20000; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    split_clients $connection$msec $relay {{
+        50% {first};
+        * {second};
+    }}
+    map $relay $relay_port {{
+        {first} {first_port};
+        {second} {second_port};
+    }}
+    server {{
+        listen 127.0.0.1:{auth};
+        location / {{
+            add_header Auth-Status OK;
+            add_header Auth-Server $relay;
+            add_header Auth-Port $relay_port;
+            return 204;
+        }}
     }}
 }}
 """
@@ -125,6 +191,20 @@ class Stand:
     header: bool = True  # whether the relays want a PROXY header
     places: list = None
 
+    @functools.cached_property
+    def tls(self):
+        """A certificate for clients: the path of its file, and of the key's, without their ends.
+        all.pem has both."""
+        path = self.folder / "tls"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=lb.test",
+                        "-keyout", f"{path}.key", "-out", f"{path}.pem"],
+                       check=True, stderr=subprocess.DEVNULL)
+        pathlib.Path(f"{path}.key").chmod(0o644)
+        pathlib.Path(f"{path}.all.pem").write_text(
+            pathlib.Path(f"{path}.pem").read_text() + pathlib.Path(f"{path}.key").read_text())
+        return path
+
     def write(self, name, template, **values):
         path = self.folder / name
         path.write_text(template.format(threads=self.threads, folder=self.folder, **values),
@@ -159,14 +239,16 @@ def is_listening(process, port, host="127.0.0.1"):
     return False
 
 
-def start_smtplb(stand, engine="auto", listen=None, allow="", name="smtplb"):
+def start_smtplb(stand, engine="auto", listen=None, allow="", name="smtplb", tls="off"):
     """listen: for the admin interface, IP:PORT. allow: more entries for the acl, each with a comma
-    in front."""
+    in front. tls: the listener's."""
     binary = child.build_folder() / "smtplb"
     port = child.free_port("127.0.0.1")
     header = "v2" if stand.header else "off"
     conf = stand.write(
         "smtplb.conf", SMTPLB, engine=engine, header=header, port=port, allow=allow,
+        tls="" if tls == "off" else
+        f"    tls = {tls}  certificate = {stand.tls}.pem  key = {stand.tls}.key",
         listen=listen or f"127.0.0.1:{child.free_port('127.0.0.1')}",
         backends=stand.each_relay(
             "    backend relay{number} {{ address = {host}  port = {port} }}"))
@@ -175,13 +257,16 @@ def start_smtplb(stand, engine="auto", listen=None, allow="", name="smtplb"):
                      ("127.0.0.1", port), process, is_ours=True)
 
 
-def start_haproxy(stand, name="HAProxy", buffer=0, splice=False):
-    """buffer: bytes of each, 0 for what it has by itself. splice: always."""
+def start_haproxy(stand, name="HAProxy", buffer=0, splice=False, tls=False):
+    """buffer: bytes of each, 0 for what it has by itself. splice: always. tls: from the first
+    byte."""
     binary = PEERS / "usr/sbin/haproxy"
     port = child.free_port("127.0.0.1")
     header = " send-proxy-v2" if stand.header else ""
     conf = stand.write(
-        "haproxy.cfg", HAPROXY, port=port, tuned=f"    tune.bufsize {buffer}" if buffer else "",
+        "haproxy.cfg", HAPROXY, port=port,
+        tls=f" ssl crt {stand.tls}.all.pem ssl-min-ver TLSv1.2" if tls else "",
+        tuned=f"    tune.bufsize {buffer}" if buffer else "",
         splice="    option splice-request\n    option splice-response" if splice else "",
         servers=stand.each_relay("    server relay{number} {host}:{port}" + header))
     process = stand.start(name, [binary, "-q", "-db", "-f", conf], port)
@@ -200,6 +285,25 @@ def start_nginx(stand, name="nginx", buffer=0):
     process = stand.start(name, [binary, "-p", stand.folder, "-e", "stderr", "-c", conf], port)
     return Contender(name, "v1" if stand.header else "off", first_line([binary, "-v"]),
                      stand.relays, ("127.0.0.1", port), process)
+
+
+def start_nginx_mail(stand):
+    """STARTTLS, which of the peers it alone has. It knows no PROXY protocol towards relays, and takes
+    part in the dialogue: EHLO, MAIL and RCPT it answers itself at first. What it asks for the relay is
+    answered by another nginx, which does not count."""
+    binary = PEERS / "usr/sbin/nginx"
+    user = "root" if os.geteuid() == 0 else "nobody"
+    port, auth = child.free_port("127.0.0.1"), child.free_port("127.0.0.1")
+    (first, first_port), (second, second_port) = [relay.smtp for relay in stand.relays]
+    asked = stand.write("nginx-auth.conf", NGINX_AUTH, user=user, auth=auth, first=first,
+                        first_port=first_port, second=second, second_port=second_port)
+    stand.start("nginx-auth", [binary, "-p", stand.folder, "-e", "stderr", "-c", asked], auth)
+    conf = stand.write("nginx-mail.conf", NGINX_MAIL, port=port, root=PEERS, user=user, auth=auth,
+                       tls=stand.tls)
+    process = stand.start("nginx-mail",
+                          [binary, "-p", stand.folder, "-e", "stderr", "-c", conf], port)
+    return Contender("nginx mail", "off", first_line([binary, "-v"]), stand.relays,
+                     ("127.0.0.1", port), process)
 
 
 def start_pen(stand):

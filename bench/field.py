@@ -65,21 +65,30 @@ class Field:
             ours = functools.partial(contenders.start_smtplb, engine=engine)
             if name == f"smtplb {engine}":
                 return ours
+            for tls in ("implicit", "starttls"):
+                if name == f"smtplb {engine} {tls}":
+                    return functools.partial(ours, tls=tls)
             if name == f"smtplb {engine} prefixes":
                 path = write_prefixes(self.folder / "prefixes", PREFIXES)
                 return functools.partial(ours, allow=f", file:{path}")
         return {
             "HAProxy": contenders.start_haproxy,
+            "HAProxy implicit": functools.partial(contenders.start_haproxy, tls=True),
             "HAProxy 64 KB": functools.partial(contenders.start_haproxy, buffer=65536),
             "HAProxy splice": functools.partial(contenders.start_haproxy, splice=True),
             "nginx": contenders.start_nginx,
             "nginx 64 KB": functools.partial(contenders.start_nginx, buffer=65536),
+            "nginx mail": self._start_nginx_mail,
             "pen": self._start_pen,
         }[name]
 
     def _start_pen(self, stand):
         stand.relays = self.bare
         return contenders.start_pen(stand)
+
+    def _start_nginx_mail(self, stand):
+        stand.relays = self.bare
+        return contenders.start_nginx_mail(stand)
 
     def load(self, contender, **options):
         """Runs the load generator and measures what that costs."""

@@ -3,12 +3,15 @@
  * for smtp-source where that costs more than the balancer does, and tells the time to the greeting.
  *
  *	load --to ADDR:PORT [--sessions N] [--parallel N] [--messages N] [--size BYTES]
- *		[--rate N] [--stay]
+ *		[--rate N] [--stay] [--tls implicit|starttls [--resume]]
  *
  * --sessions 0 goes on until stdin ends. --messages 0 awaits the greeting and says QUIT. --rate
  * begins so many sessions a second instead of each when another has ended. --stay leaves them all
  * open behind their messages, where they no longer count for --parallel, says "ready" once the last
  * one is there, and closes them when stdin ends.
+ *
+ * --tls speaks it without asking with whom, --resume with the session that an earlier one was
+ *given.
  *
  * At the end it writes a line of JSON. A session that fails is counted and not repeated.
  */
@@ -18,6 +21,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +43,8 @@ struct plan {
 	uint64_t sessions; /* 0 = until stdin ends */
 	size_t parallel;
 	size_t busy;
-	uint64_t rate; /* sessions a second; 0 = as fast as they end */
+	const char *tls; /* NULL = none */
+	uint64_t rate;   /* sessions a second; 0 = as fast as they end */
 	uint64_t opened;
 	uint64_t began_ns;
 	bool stdin_ended;
@@ -60,7 +65,8 @@ static __attribute__((noreturn)) void
 usage(void)
 {
 	fputs("usage: load --to ADDR:PORT [--sessions N] [--parallel N] [--messages N]\n"
-	      "            [--size BYTES] [--rate N] [--stay]\n",
+	      "            [--size BYTES] [--rate N] [--stay] [--tls implicit|starttls "
+	      "[--resume]]\n",
 		stderr);
 	exit(2);
 }
@@ -87,6 +93,8 @@ options(int argc, char **argv, struct plan *plan)
 		{"size", required_argument, NULL, 's'},
 		{"rate", required_argument, NULL, 'r'},
 		{"stay", no_argument, NULL, 'y'},
+		{"tls", required_argument, NULL, 'l'},
+		{"resume", no_argument, NULL, 'u'},
 		{NULL, 0, NULL, 0},
 	};
 	struct endpoint to = {.addr.family = ADDR_NONE};
@@ -107,6 +115,10 @@ options(int argc, char **argv, struct plan *plan)
 			plan->rate = number(optarg);
 		else if (option == 'y')
 			plan->load.stay = true;
+		else if (option == 'l')
+			plan->tls = optarg;
+		else if (option == 'u')
+			plan->load.tls.resumes = true;
 		else
 			usage();
 	}
@@ -143,11 +155,27 @@ make_body(struct load *load)
 }
 
 static void
+prepare_tls(struct plan *plan)
+{
+	struct load_tls *tls = &plan->load.tls;
+
+	if (plan->tls == NULL)
+		return;
+	tls->starttls = strcmp(plan->tls, "starttls") == 0;
+	if (!tls->starttls && strcmp(plan->tls, "implicit") != 0)
+		usage();
+	if (!load_tls_init(tls))
+		die("no TLS");
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void
 prepare(struct plan *plan)
 {
 	struct rlimit limit;
 
 	make_body(&plan->load);
+	prepare_tls(plan);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
@@ -345,5 +373,6 @@ main(int argc, char **argv)
 	free(plan.free);
 	free(plan.load.greetings);
 	free(plan.load.body);
+	load_tls_fini(&plan.load.tls);
 	return EXIT_SUCCESS;
 }

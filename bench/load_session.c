@@ -26,6 +26,8 @@ now_ns(void)
 void
 session_close(struct session *session)
 {
+	load_tls_close(session->ssl);
+	session->ssl = NULL;
 	close(session->fd);
 	session->fd = -1;
 	session->step = STEP_FREE;
@@ -36,8 +38,10 @@ session_fail(struct session *session, const char *what, const char *detail)
 {
 	static const char *const awaited[] = {
 		[STEP_FREE] = "the connection",
+		[STEP_SECURE] = "TLS",
 		[STEP_GREETING] = "the greeting",
 		[STEP_HELLO] = "the reply to EHLO",
+		[STEP_STARTTLS] = "the reply to STARTTLS",
 		[STEP_MAIL] = "the reply to MAIL",
 		[STEP_RCPT] = "the reply to RCPT",
 		[STEP_DATA] = "the reply to DATA",
@@ -51,44 +55,6 @@ session_fail(struct session *session, const char *what, const char *detail)
 		snprintf(load->why, sizeof(load->why), "awaiting %s: %s %.80s",
 			awaited[session->step], what, detail);
 	session_close(session);
-}
-
-void
-session_open(struct session *session, struct load *load, uint64_t began_ns)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = session};
-	int on = 1;
-
-	session->load = load;
-	session->step = STEP_FREE;
-	session->messages = 0;
-	session->began_ns = began_ns;
-	session->unsent = 0;
-	session->blocked = false;
-	session->reply_len = 0;
-	session->fd = socket(load->to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	/* The end of a large message must not wait for the other's acknowledgement. */
-	if (session->fd < 0 ||
-		(load->body_fd >= 0 &&
-			setsockopt(session->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0) ||
-		(connect(session->fd, (struct sockaddr *)&load->to, load->to_len) != 0 &&
-			errno != EINPROGRESS) ||
-		epoll_ctl(load->epoll, EPOLL_CTL_ADD, session->fd, &event) != 0) {
-		session_fail(session, strerror(errno), "");
-		return;
-	}
-	session->step = STEP_GREETING;
-}
-
-static bool
-say(struct session *session, const char *text, size_t len, enum step step)
-{
-	if (send(session->fd, text, len, MSG_NOSIGNAL) != (ssize_t)len) {
-		session_fail(session, "can't send", "");
-		return false;
-	}
-	session->step = step;
-	return true;
 }
 
 /* Asks to be told when the socket takes more, or no longer. */
@@ -109,6 +75,71 @@ watch(struct session *session, bool blocked)
 	return false;
 }
 
+/* What is said and heard from here on goes through TLS, once that stands. */
+static bool
+secure(struct session *session)
+{
+	session->step = STEP_SECURE;
+	session->ssl = load_tls_open(&session->load->tls, session->fd);
+	if (session->ssl == NULL) {
+		session_fail(session, "no memory", "");
+		return false;
+	}
+	return session->blocked || watch(session, true);
+}
+
+static ssize_t
+transmit(struct session *session, const void *bytes, size_t len)
+{
+	return session->ssl != NULL ? load_tls_send(session->ssl, bytes, len)
+				    : send(session->fd, bytes, len, MSG_NOSIGNAL);
+}
+
+void
+session_open(struct session *session, struct load *load, uint64_t began_ns)
+{
+	bool is_secure = load->tls.context != NULL && !load->tls.starttls;
+	struct epoll_event event = {
+		.events = is_secure ? EPOLLIN | EPOLLOUT : EPOLLIN,
+		.data.ptr = session,
+	};
+	int on = 1;
+
+	session->load = load;
+	session->ssl = NULL;
+	session->step = STEP_FREE;
+	session->messages = 0;
+	session->began_ns = began_ns;
+	session->unsent = 0;
+	session->blocked = is_secure;
+	session->reply_len = 0;
+	session->fd = socket(load->to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	/* The end of a large message must not wait for the other's acknowledgement. */
+	if (session->fd < 0 ||
+		(load->body_fd >= 0 &&
+			setsockopt(session->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0) ||
+		(connect(session->fd, (struct sockaddr *)&load->to, load->to_len) != 0 &&
+			errno != EINPROGRESS) ||
+		epoll_ctl(load->epoll, EPOLL_CTL_ADD, session->fd, &event) != 0) {
+		session_fail(session, strerror(errno), "");
+		return;
+	}
+	session->step = STEP_GREETING;
+	if (is_secure)
+		secure(session);
+}
+
+static bool
+say(struct session *session, const char *text, size_t len, enum step step)
+{
+	if (transmit(session, text, len) != (ssize_t)len) {
+		session_fail(session, "can't send", "");
+		return false;
+	}
+	session->step = step;
+	return true;
+}
+
 static bool
 send_body(struct session *session)
 {
@@ -116,10 +147,10 @@ send_body(struct session *session)
 
 	while (session->unsent > 0) {
 		off_t offset = (off_t)(load->body_len - session->unsent);
-		ssize_t sent = load->body_fd >= 0 ? sendfile(session->fd, load->body_fd, &offset,
-							    session->unsent)
-						  : send(session->fd, load->body + offset,
-							    session->unsent, MSG_NOSIGNAL);
+		ssize_t sent =
+			load->body_fd >= 0 && session->ssl == NULL
+				? sendfile(session->fd, load->body_fd, &offset, session->unsent)
+				: transmit(session, load->body + offset, session->unsent);
 
 		if (sent < 0 && errno == EAGAIN)
 			return watch(session, true);
@@ -161,26 +192,41 @@ count_greeting(struct session *session)
 	load->greetings[load->greeting_count++] = now_ns() - session->began_ns;
 }
 
+/* With nothing to send it is not told who we are, unless it has to offer STARTTLS. */
+static bool
+say_hello(struct session *session)
+{
+	static const char hello[] = "EHLO load.test\r\n";
+	const struct load *load = session->load;
+	bool is_asking = load->tls.starttls && session->ssl == NULL;
+
+	if (load->messages == 0 && !is_asking)
+		return say_next(session);
+	return say(session, hello, sizeof(hello) - 1, STEP_HELLO);
+}
+
 /* A whole reply of the wanted kind has come. Returns false when the session is over. */
 static bool
 go_on(struct session *session)
 {
-	static const char hello[] = "EHLO load.test\r\n", rcpt[] = "RCPT TO:<to@load.test>\r\n",
+	static const char starttls[] = "STARTTLS\r\n", rcpt[] = "RCPT TO:<to@load.test>\r\n",
 			  data[] = "DATA\r\n";
 	struct load *load = session->load;
 
 	switch (session->step) {
 	case STEP_GREETING:
 		count_greeting(session);
-		if (load->messages == 0)
-			return say_next(session);
-		return say(session, hello, sizeof(hello) - 1, STEP_HELLO);
+		return say_hello(session);
 	case STEP_BODY:
 		load->accepted++;
 		session->messages++;
 		return say_next(session);
 	case STEP_HELLO:
+		if (load->tls.starttls && session->ssl == NULL)
+			return say(session, starttls, sizeof(starttls) - 1, STEP_STARTTLS);
 		return say_next(session);
+	case STEP_STARTTLS:
+		return secure(session);
 	case STEP_MAIL:
 		return say(session, rcpt, sizeof(rcpt) - 1, STEP_RCPT);
 	case STEP_RCPT:
@@ -193,6 +239,7 @@ go_on(struct session *session)
 		session_close(session);
 		return false;
 	case STEP_STAYS:
+	case STEP_SECURE:
 	case STEP_FREE:
 		session_fail(session, "got", session->reply);
 		return false;
@@ -218,7 +265,9 @@ static void
 receive(struct session *session)
 {
 	size_t room = sizeof(session->reply) - 1 - session->reply_len;
-	ssize_t got = recv(session->fd, session->reply + session->reply_len, room, 0);
+	char *end = session->reply + session->reply_len;
+	ssize_t got = session->ssl != NULL ? load_tls_receive(session->ssl, end, room)
+					   : recv(session->fd, end, room, 0);
 	char wanted = session->step == STEP_DATA ? '3' : '2';
 	size_t last;
 
@@ -244,10 +293,37 @@ receive(struct session *session)
 	go_on(session);
 }
 
+/* Goes on with the handshake; behind it, with what it was for. */
+static void
+shake_hands(struct session *session)
+{
+	bool wants_write = false;
+
+	if (load_tls_shake_hands(session->ssl, &wants_write) != 1) {
+		if (errno == EAGAIN)
+			watch(session, wants_write);
+		else
+			session_fail(session, strerror(errno), "");
+		return;
+	}
+	if (!watch(session, false))
+		return;
+	session->step = STEP_GREETING;
+	if (session->load->tls.starttls)
+		say_hello(session);
+}
+
 void
 session_advance(struct session *session)
 {
-	if (session->blocked && !send_body(session))
+	if (session->step == STEP_SECURE) {
+		shake_hands(session);
+		if (session->step == STEP_SECURE || session->step == STEP_FREE)
+			return;
+	} else if (session->blocked && !send_body(session)) {
 		return;
-	receive(session);
+	}
+	do
+		receive(session);
+	while (session->ssl != NULL && SSL_has_pending(session->ssl));
 }

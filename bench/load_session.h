@@ -6,6 +6,8 @@
 #ifndef BENCH_LOAD_SESSION_H
 #define BENCH_LOAD_SESSION_H
 
+#include "bench/load_tls.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,8 +26,9 @@ struct load {
 	socklen_t to_len;
 	unsigned messages; /* of each session; 0: greeting and QUIT */
 	size_t size;       /* of a message, without its final dot */
-	bool stay;         /* no QUIT: the session is left open behind its messages */
-	char *body;        /* a message with its final dot */
+	struct load_tls tls;
+	bool stay;  /* no QUIT: the session is left open behind its messages */
+	char *body; /* a message with its final dot */
 	size_t body_len;
 	int body_fd; /* the same as a file, of which large messages are sent; -1 = small */
 	char mail[64];
@@ -39,9 +42,11 @@ struct load {
 
 /* By what is awaited. */
 enum step {
-	STEP_FREE, /* no session */
+	STEP_FREE,   /* no session */
+	STEP_SECURE, /* TLS */
 	STEP_GREETING,
 	STEP_HELLO,
+	STEP_STARTTLS,
 	STEP_MAIL,
 	STEP_RCPT,
 	STEP_DATA,
@@ -53,11 +58,12 @@ enum step {
 struct session {
 	struct load *load;
 	int fd;
+	SSL *ssl; /* NULL without TLS, or as yet */
 	enum step step;
 	unsigned messages; /* sent */
 	uint64_t began_ns;
 	size_t unsent; /* of the body */
-	bool blocked;  /* the socket takes no more of it */
+	bool blocked;  /* the socket takes no more of it, or of the handshake */
 	size_t reply_len;
 	char reply[REPLY_SIZE];
 };

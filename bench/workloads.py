@@ -10,6 +10,8 @@ from bench import cost, machine, reload, syscalls
 from bench.contenders import ENGINES
 from bench.machine import memory
 
+OURS_IMPLICIT = tuple(f"smtplb {engine} implicit" for engine in ENGINES)
+OURS_STARTTLS = tuple(f"smtplb {engine} starttls" for engine in ENGINES)
 OURS = tuple(f"smtplb {engine}" for engine in ENGINES)
 PEERS = ("HAProxy", "nginx", "pen")
 TUNED = ("HAProxy", "HAProxy 64 KB", "HAProxy splice", "nginx 64 KB", "pen")
@@ -74,8 +76,8 @@ def connect(field, contender, size):
     return figures(contender, result, size)
 
 
-def bulk(field, contender, size):
-    result = field.load(contender, sessions=8, parallel=8, messages=size, size=LARGE)
+def bulk(field, contender, size, **options):
+    result = field.load(contender, sessions=8, parallel=8, messages=size, size=LARGE, **options)
     gigabytes = result["bytes"] / 1e9
     seen = {"all_s": result["all_ns"] / 1e9 / gigabytes, "mb_per_s": gigabytes * 1e3 /
             result["seconds"]}
@@ -100,15 +102,43 @@ def source(field, contender, size):
     return figures(contender, result, size)
 
 
-def idle(field, contender, size):
+def handshake(field, contender, size):
+    return figures(contender, field.load(
+        contender, sessions=size, parallel=20, messages=0, tls="implicit"), size)
+
+
+def resumption(field, contender, size):
+    return figures(contender, field.load(
+        contender, sessions=size, parallel=20, messages=0, tls="implicit", resume=True), size)
+
+
+def message_in_tls(field, contender, size):
+    return figures(contender, field.load(
+        contender, sessions=size, parallel=20, tls="implicit", resume=True), size)
+
+
+def message_by_starttls(field, contender, size):
+    return figures(contender, field.load(
+        contender, sessions=size, parallel=20, tls="starttls", resume=True), size)
+
+
+def bulk_in_tls(field, contender, size):
+    return bulk(field, contender, size, tls="implicit")
+
+
+def idle_in_tls(field, contender, size):
+    return idle(field, contender, size, tls="implicit")
+
+
+def idle(field, contender, size, **options):
     """Each session has sent a message, and waits. Memory is told against what it was after some
     sessions that have ended. pen takes at its start what it will ever need: not compared."""
     sessions, seconds = size
-    field.load(contender, sessions=500, parallel=100)
+    field.load(contender, sessions=500, parallel=100, **options)
     before = memory(contender.process.pid)
     with contextlib.ExitStack() as stack:
         load = stack.enter_context(cost.Load(
-            contender, field.placement.load, sessions=sessions, parallel=50, stay=True))
+            contender, field.placement.load, sessions=sessions, parallel=50, stay=True, **options))
         load.wait_until_all_stay()
         time.sleep(cost.SETTLE_S)
         held = memory(contender.process.pid) - before
@@ -155,6 +185,22 @@ WORKLOADS = (
               Metric("during_us", "and during", "us", is_ratio=False),
               Metric("during_to_before", "their ratio", "", 2, is_ratio=False)),
              tuple(f"{name} prefixes" for name in OURS), reload.measure, (8, 3), is_pinned=False),
+    Workload("handshake", "TLS from the first byte, banner, QUIT, 20 parallel",
+             (A_CONNECTION,), OURS_IMPLICIT + ("HAProxy implicit",), handshake, (3000, 800)),
+    Workload("resumption", "TLS resumed, banner, QUIT, 20 parallel",
+             (A_CONNECTION,), OURS_IMPLICIT + ("HAProxy implicit",), resumption, (5000, 1500)),
+    Workload("tls-message", "one 1 KB message a session, TLS resumed, 20 parallel",
+             (OWN,), OURS_IMPLICIT + ("HAProxy implicit",), message_in_tls, (5000, 1500)),
+    Workload("starttls", "one 1 KB message a session, STARTTLS resumed, 20 parallel",
+             (OWN,), OURS_STARTTLS + ("nginx mail",), message_by_starttls, (3000, 800)),
+    Workload("tls-bulk", "10 MB messages in TLS, 8 parallel",
+             (Metric("own_s", "the balancer's CPU", "s a GB", 2),),
+             OURS_IMPLICIT + ("HAProxy implicit",), bulk_in_tls, (5, 2), relays="discard"),
+    Workload("tls-idle", "4,000 idle sessions in TLS",
+             (Metric("bytes", "the process's memory", "bytes a session"),
+              Metric("idle_ms", "the balancer's CPU", "ms a second", 2)),
+             OURS_IMPLICIT + ("HAProxy implicit",), idle_in_tls, ((4000, 5), (4000, 1)),
+             is_fresh=True),
     Workload("source", "smtp-source to smtp-sink, one 1 KB message a session", (OWN, ABOVE),
              OURS + PEERS + ("direct",), source, (3000, 1000), relays="smtp-sink"),
 )

@@ -17,6 +17,7 @@
 static const unsigned char resumption[] = "smtplb";
 
 enum {
+	TICKETS = 1, /* to each client of TLS 1.3: mail servers keep one */
 	DAY_S = 24 * 3600,
 };
 
@@ -92,7 +93,7 @@ new_context(struct certificates *certificates)
 		return NULL;
 	SSL_CTX_set_tlsext_servername_callback(context, choose_by_name);
 	SSL_CTX_set_tlsext_servername_arg(context, certificates);
-	if (SSL_CTX_set_dh_auto(context, 1) &&
+	if (SSL_CTX_set_dh_auto(context, 1) && SSL_CTX_set_num_tickets(context, TICKETS) &&
 		SSL_CTX_set_session_id_context(context, resumption, sizeof(resumption) - 1))
 		return context;
 	SSL_CTX_free(context);

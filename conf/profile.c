@@ -129,3 +129,11 @@ profile_cipher_name(uint16_t cipher)
 	}
 	return "?";
 }
+
+const char *
+profile_format(uint16_t cipher, char buf[PROFILE_TEXT_MAX])
+{
+	snprintf(buf, PROFILE_TEXT_MAX, "%s/%s", profile_version_name(cipher),
+		profile_cipher_name(cipher));
+	return buf;
+}

@@ -23,7 +23,14 @@ const char *profile_why(void);
 /* Why a file can't be read, as OpenSSL would not say; NULL when it can. */
 const char *profile_unreadable(const char *file);
 
-/* Of the version and the cipher suite that was agreed on, by the suite's number (IANA). */
+enum {
+	PROFILE_TEXT_MAX = 64,
+};
+
+/* "TLSv1.3/TLS_AES_256_GCM_SHA384", by the suite's number (IANA). Returns buf. */
+const char *profile_format(uint16_t cipher, char buf[PROFILE_TEXT_MAX]);
+
+/* Its parts, by the suite's number. */
 const char *profile_version_name(uint16_t cipher);
 const char *profile_cipher_name(uint16_t cipher);
 

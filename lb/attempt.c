@@ -14,6 +14,7 @@
 #include "lb/session.h"
 #include "lb/session_log.h"
 #include "lb/session_counts.h"
+#include "lb/starttls.h"
 #include "lb/view.h"
 #include "lb/wire/proxy_tlv.h"
 #include "lb/worker.h"
@@ -57,11 +58,9 @@ add_tlvs(const struct session *session, uint8_t header[PROXY_HEADER_MAX], size_t
 {
 	char id[SESSION_ID_MAX];
 	struct proxy_extras extras = {.unique_id = session_id_format(session, id)};
-	const SSL *ssl = tls_of(&session->client);
 	uint16_t cipher = session->client.cipher;
-	if (ssl)
-		extras.authority = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	if (cipher) {
+		extras.authority = starttls_name(session);
 		extras.version = profile_version_name(cipher);
 		extras.cipher = profile_cipher_name(cipher);
 	}

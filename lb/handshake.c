@@ -13,10 +13,10 @@
 #include <string.h>
 
 static void
-fail(struct session *session, const char *why, enum session_end end)
+fail(struct session *session, enum handshake_failure why, const char *detail, enum session_end end)
 {
-	session_log_fault(session, "tls", why);
-	session_counts_handshake(session, HANDSHAKE_FAILED);
+	session_log_fault(session, "tls", detail);
+	session_counts_failed_handshake(session, why);
 	session_decide(session, RESULT_ERROR, end);
 	session_close(session);
 }
@@ -25,8 +25,7 @@ static void
 on_secured(struct conn *conn)
 {
 	struct session *session = session_of_client(conn);
-	bool is_resumed = SSL_session_reused(tls_of(conn));
-	session_counts_handshake(session, is_resumed ? HANDSHAKE_RESUMED : HANDSHAKE_FULL);
+	session_counts_handshake(session, conn->resumed ? HANDSHAKE_RESUMED : HANDSHAKE_FULL);
 	conn_pause(conn);
 	if (session->greeted)
 		starttls_secured(session);
@@ -37,16 +36,20 @@ on_secured(struct conn *conn)
 static void
 on_ended(struct conn *conn)
 {
-	fail(session_of_client(conn), "closed within the handshake", END_CLIENT);
+	fail(session_of_client(conn), FAILURE_CLOSED, "closed within the handshake", END_CLIENT);
 }
 
 static void
 on_failed(struct conn *conn, int error)
 {
-	const char *why = error == EPROTO ? tls_why(conn) : strerror(error);
-	/* For want of memory it was given up by us. */
-	fail(session_of_client(conn), why ? why : "no TLS",
-		error == ENOMEM ? END_BALANCER : END_CLIENT);
+	struct session *session = session_of_client(conn);
+	const char *why = tls_why(conn);
+	if (error == EPROTO)
+		fail(session, FAILURE_PROTOCOL, why ? why : "no TLS", END_CLIENT);
+	else if (error == ENOMEM) /* given up by us */
+		fail(session, FAILURE_RESOURCES, strerror(error), END_BALANCER);
+	else
+		fail(session, FAILURE_CLOSED, strerror(error), END_CLIENT);
 }
 
 static const struct conn_events handshake_events = {
@@ -78,5 +81,5 @@ handshake_enter(struct session *session)
 void
 handshake_timeout(struct session *session)
 {
-	fail(session, "no complete handshake in time", END_BALANCER);
+	fail(session, FAILURE_TIMEOUT, "no complete handshake in time", END_BALANCER);
 }

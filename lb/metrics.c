@@ -20,6 +20,13 @@ const char *const handshake_names[] = {
 	[HANDSHAKE_FAILED] = "failed",
 };
 
+const char *const failure_names[] = {
+	[FAILURE_CLOSED] = "closed",
+	[FAILURE_TIMEOUT] = "timeout",
+	[FAILURE_PROTOCOL] = "protocol",
+	[FAILURE_RESOURCES] = "resources",
+};
+
 const char *const direction_names[] = {
 	[DIRECTION_IN] = "in",
 	[DIRECTION_OUT] = "out",

@@ -30,6 +30,14 @@ enum handshake {
 	HANDSHAKE_FAILED,
 };
 
+/* Why it failed. */
+enum handshake_failure {
+	FAILURE_CLOSED, /* by the client, or reset */
+	FAILURE_TIMEOUT,
+	FAILURE_PROTOCOL,  /* what came is no TLS, or none that can be agreed on */
+	FAILURE_RESOURCES, /* no memory */
+};
+
 enum direction {
 	DIRECTION_IN, /* from clients */
 	DIRECTION_OUT,
@@ -51,6 +59,7 @@ enum probe_outcome {
 enum {
 	DENIALS = DENIAL_MESSAGES + 1,
 	HANDSHAKES = HANDSHAKE_FAILED + 1,
+	FAILURES = FAILURE_RESOURCES + 1,
 	DIRECTIONS = DIRECTION_OUT + 1,
 	REPLY_CLASSES = REPLY_CLASS_5 + 1,
 	PROBE_OUTCOMES = PROBE_OUTCOME_FAIL + 1,
@@ -60,6 +69,7 @@ enum {
 /* By the enums above. */
 extern const char *const denial_names[DENIALS];
 extern const char *const handshake_names[HANDSHAKES];
+extern const char *const failure_names[FAILURES];
 extern const char *const direction_names[DIRECTIONS];
 extern const char *const reply_class_names[REPLY_CLASSES];
 extern const char *const message_outcome_names[OUTCOMES];
@@ -78,6 +88,7 @@ struct listener_counts {
 	uint64_t sessions[RESULTS]; /* that have ended, but for the denied */
 	uint64_t denied[DENIALS];
 	uint64_t handshakes[HANDSHAKES];
+	uint64_t failures[FAILURES]; /* of handshakes */
 	uint64_t bytes[DIRECTIONS];
 	uint64_t messages[OUTCOMES];
 	uint64_t

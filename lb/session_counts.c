@@ -46,6 +46,13 @@ session_counts_handshake(struct session *session, enum handshake outcome)
 }
 
 void
+session_counts_failed_handshake(struct session *session, enum handshake_failure why)
+{
+	session_counts_handshake(session, HANDSHAKE_FAILED);
+	tally_add(&counts_of(session)->failures[why], 1);
+}
+
+void
 session_counts_end(struct session *session)
 {
 	tally_add(&counts_of(session)->sessions[session->result], 1);

@@ -15,6 +15,7 @@ void session_counts_leave(struct session *session);
 
 /* What came of the client's TLS. */
 void session_counts_handshake(struct session *session, enum handshake outcome);
+void session_counts_failed_handshake(struct session *session, enum handshake_failure why);
 
 /* It was turned away. By the acl: then it counts no more. */
 void session_counts_denied(struct session *session, enum denial why);

@@ -30,6 +30,7 @@ look(struct session_info *info, const struct session *session, uint64_t now)
 		.bytes_in = session->bytes_in,
 		.bytes_out = session->bytes_out,
 		.attempts = session->attempts,
+		.cipher = session->client.cipher,
 	};
 	copy_name(info->listener, session->listener->name);
 	copy_name(info->pool, session->listener->pool->name);

@@ -26,6 +26,7 @@ struct session_info {
 	uint64_t age_ms;
 	uint64_t bytes_in, bytes_out;
 	unsigned attempts;
+	uint16_t cipher; /* of the client's TLS, its number; 0 = none */
 };
 
 struct session_list {

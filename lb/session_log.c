@@ -6,6 +6,7 @@
 #include "conf/profile.h"
 #include "lb/clock.h"
 #include "lb/log.h"
+#include "lb/starttls.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -85,13 +86,14 @@ log_messages(struct log_line *line, const struct session *session)
 }
 
 static void
-log_tls(struct log_line *line, const char *key, uint16_t cipher)
+log_tls(struct log_line *line, const struct session *session)
 {
-	char text[64];
-	if (cipher)
-		snprintf(text, sizeof(text), "%s/%s", profile_version_name(cipher),
-			profile_cipher_name(cipher));
-	log_text(line, key, cipher ? text : NULL);
+	char text[PROFILE_TEXT_MAX];
+	uint16_t client = session->client.cipher, relay = session->backend.cipher;
+	log_text(line, "tls", client ? profile_format(client, text) : NULL);
+	log_text(line, "backend_tls", relay ? profile_format(relay, text) : NULL);
+	log_text(line, "sni", client ? starttls_name(session) : NULL);
+	log_text(line, "resumed", !client ? NULL : session->client.resumed ? "yes" : "no");
 }
 
 void
@@ -120,8 +122,7 @@ session_log_end(const struct session *session)
 	log_number(&line, "bytes_in", session->bytes_in);
 	log_number(&line, "bytes_out", session->bytes_out);
 	log_messages(&line, session);
-	log_tls(&line, "tls", session->client.cipher);
-	log_tls(&line, "backend_tls", session->backend.cipher);
+	log_tls(&line, session);
 	log_text(&line, "opaque",
 		session->greeted ? tracker_opaque_name(session->tracker.opaque) : NULL);
 	log_end(&line);

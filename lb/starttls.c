@@ -24,6 +24,7 @@ enum {
 struct starttls {
 	struct chunk *rest; /* of the client, from behind `word`: a command to be answered */
 	struct chunk *ehlo; /* of the relay: its reply to EHLO, so far */
+	char *name;         /* of whom the client has asked for */
 	uint8_t word[WORD_MAX];
 	uint8_t word_len;
 	bool needs_ehlo; /* since TLS stands: what was said before does not count */
@@ -50,6 +51,28 @@ set_holds(struct session *session)
 	tracker_hold(&session->tracker, all ? HOLD_AUTH : HOLD_STARTTLS);
 }
 
+static const char *
+asked_name(const struct session *session)
+{
+	const SSL *ssl = tls_of(&session->client);
+	return ssl ? SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) : NULL;
+}
+
+/* The conn has it only as long as it is open. */
+static void
+keep_name(struct session *session)
+{
+	const char *name = asked_name(session);
+	if (name)
+		session->starttls->name = strdup(name);
+}
+
+const char *
+starttls_name(const struct session *session)
+{
+	return session->starttls ? session->starttls->name : asked_name(session);
+}
+
 int
 starttls_begin(struct session *session)
 {
@@ -58,6 +81,7 @@ starttls_begin(struct session *session)
 	session->starttls = calloc(1, sizeof(*session->starttls));
 	if (!session->starttls)
 		return -1;
+	keep_name(session);
 	set_holds(session);
 	return 0;
 }
@@ -69,6 +93,7 @@ starttls_end(struct session *session)
 		return;
 	chunk_put(session->starttls->rest);
 	chunk_put(session->starttls->ehlo);
+	free(session->starttls->name);
 	free(session->starttls);
 	session->starttls = NULL;
 }
@@ -352,6 +377,7 @@ void
 starttls_secured(struct session *session)
 {
 	session->starttls->needs_ehlo = true;
+	keep_name(session);
 	set_holds(session);
 	pump_go_on(session);
 }

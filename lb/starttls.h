@@ -23,6 +23,9 @@ struct session;
 int starttls_begin(struct session *session);
 void starttls_end(struct session *session);
 
+/* The name that the client has asked for (SNI), NULL for none. */
+const char *starttls_name(const struct session *session);
+
 /* The word of a command that the client has begun and that was held back: feed it to the tracker
  * ahead of the client's next bytes. Empty without TLS. */
 const uint8_t *starttls_word(const struct session *session, size_t *len);

@@ -3,6 +3,7 @@
  */
 #include "lb/admin/sessions.h"
 
+#include "conf/profile.h"
 #include "lb/admin/answer.h"
 #include "lb/session_list.h"
 
@@ -37,15 +38,17 @@ address_json(const struct endpoint *endpoint)
 static json_t *
 session_json(const struct session_info *info)
 {
-	char id[17];
+	char id[17], tls[PROFILE_TEXT_MAX];
 	snprintf(id, sizeof(id), "%016" PRIx64, info->id);
-	return json_pack("{s:s, s:s, s:o, s:s, s:s?, s:o, s:s, s:s?, s:I, s:I, s:i, s:I, s:I}",
-		"id", id, "listener", info->listener, "client", address_json(&info->client), "pool",
+	return json_pack(
+		"{s:s, s:s, s:o, s:s, s:s?, s:o, s:s, s:s?, s:s?, s:I, s:I, s:i, s:I, s:I}", "id",
+		id, "listener", info->listener, "client", address_json(&info->client), "pool",
 		info->pool, "backend", *info->backend ? info->backend : NULL, "backend_addr",
 		address_json(&info->backend_addr), "phase", info->phase, "place", info->place,
-		"messages", (json_int_t)info->messages, "age_ms", (json_int_t)info->age_ms,
-		"attempts", (int)info->attempts, "bytes_in", (json_int_t)info->bytes_in,
-		"bytes_out", (json_int_t)info->bytes_out);
+		"tls", info->cipher ? profile_format(info->cipher, tls) : NULL, "messages",
+		(json_int_t)info->messages, "age_ms", (json_int_t)info->age_ms, "attempts",
+		(int)info->attempts, "bytes_in", (json_int_t)info->bytes_in, "bytes_out",
+		(json_int_t)info->bytes_out);
 }
 
 static json_t *

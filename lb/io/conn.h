@@ -109,6 +109,7 @@ struct conn {
 	int fd;          /* -1 = not open */
 	uint16_t cipher; /* the suite's number once TLS stands, also when closed; 0 = none */
 	bool is_secure : 1;
+	bool resumed : 1; /* TLS, by an earlier session's; also when closed */
 	bool connecting : 1;
 	bool receiving : 1;
 	bool awaiting_leave : 1;

@@ -116,12 +116,20 @@ queue_out(struct conn *conn)
 	return flushed;
 }
 
+/* The first error is the cause. */
+static void
+note_why(struct tls *tls)
+{
+	unsigned long error = ERR_peek_error();
+	if (error && !tls->why)
+		tls->why = ERR_reason_error_string(error);
+}
+
 /* An alert may be on its way out. */
 static void
 fail(struct conn *conn)
 {
-	unsigned long error = ERR_peek_error();
-	conn->tls->why = error ? ERR_reason_error_string(error) : NULL;
+	note_why(conn->tls);
 	ERR_clear_error();
 	queue_out(conn);
 	conn_end_receiving(conn, EPROTO);
@@ -150,37 +158,62 @@ shake_hands(struct conn *conn)
 		return;
 	tls->secured = true;
 	conn->cipher = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(tls->ssl));
+	conn->resumed = SSL_session_reused(tls->ssl);
 	conn->has_early_data = tls->in;
 	conn->events->secured(conn);
 }
 
-/* One record's bytes, at most. False when there is no more to do for now. */
+/* As many records as have come, into one chunk if they fit: what it is in the end depends on the
+ * last one. */
+static int
+decrypt(struct tls *tls, struct chunk *chunk)
+{
+	int result;
+	do {
+		size_t len;
+		ERR_clear_error();
+		result = SSL_read_ex(
+			tls->ssl, chunk->bytes + chunk->len, chunk->size - chunk->len, &len);
+		if (result == 1)
+			chunk->len += len;
+	} while (result == 1 && tls->in && chunk->size - chunk->len >= SSL3_RT_MAX_PLAIN_LENGTH);
+	return result;
+}
+
+/* What came behind the last bytes is told when they have been. */
 static bool
-read_record(struct conn *conn)
+end_reading(struct conn *conn, int result)
+{
+	if (wants_more(conn, result))
+		return false;
+	if (SSL_get_error(conn->tls->ssl, result) == SSL_ERROR_ZERO_RETURN)
+		conn_end_receiving(conn, 0);
+	else
+		fail(conn);
+	return false;
+}
+
+/* One chunk's bytes, at most. False when there is no more to do for now. */
+static bool
+read_records(struct conn *conn)
 {
 	struct tls *tls = conn->tls;
-	struct chunk *chunk = chunk_get(&conn->base.io->chunks);
+	struct chunk_pool *chunks = &conn->base.io->chunks;
+	bool is_stream = tls->in && tls->in->len > CHUNK_SIZE;
+	struct chunk *chunk = is_stream ? chunk_get_large(chunks) : chunk_get(chunks);
 	if (!chunk) {
 		conn_end_receiving(conn, ENOMEM);
 		return false;
 	}
-	ERR_clear_error();
-	int result = SSL_read_ex(tls->ssl, chunk->bytes, chunk->size, &chunk->len);
-	if (result == 1) {
-		queue_out(conn);
+	int result = decrypt(tls, chunk);
+	note_why(tls);
+	queue_out(conn);
+	if (chunk->len > 0) {
 		conn->events->received(conn, chunk);
 		return true;
 	}
 	chunk_put(chunk);
-	if (wants_more(conn, result)) {
-		queue_out(conn);
-	} else if (SSL_get_error(tls->ssl, result) == SSL_ERROR_ZERO_RETURN) {
-		queue_out(conn);
-		conn_end_receiving(conn, 0);
-	} else {
-		fail(conn);
-	}
-	return false;
+	return end_reading(conn, result);
 }
 
 static bool
@@ -210,7 +243,7 @@ tls_go_on(struct conn *conn)
 {
 	if (goes_on(conn) && !conn->tls->secured)
 		shake_hands(conn);
-	while (goes_on(conn) && conn->tls->secured && read_record(conn))
+	while (goes_on(conn) && conn->tls->secured && read_records(conn))
 		;
 }
 

@@ -155,7 +155,7 @@ def test_sessions(start, relay, admin):
         assert one == {
             "listener": "smtp", "client": one["client"], "pool": "relays", "backend": name,
             "backend_addr": f"127.0.0.1:{port}", "phase": "pump", "attempts": 1,
-            "place": "between", "messages": 0,
+            "place": "between", "tls": None, "messages": 0,
             "bytes_in": 0, "bytes_out": len(f"220 {name} ESMTP\r\n"),
         }
     for client, _ in clients:

@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 # pylint: disable=wrong-import-position
 from peers import eventually  # noqa: E402
+from tls import SecureSetup, StarttlsSetup  # noqa: E402
 from bench import child, cost, machine, plot, result, rounds, syscalls, workloads  # noqa: E402
 from bench.contenders import Contender  # noqa: E402
 from bench.sink import Sink  # noqa: E402
@@ -183,6 +184,22 @@ def test_a_session_that_is_closed_while_it_stays_has_failed(sink):
         sink.kill()
         with pytest.raises(cost.Refused, match="of 3 sessions failed, the first one awaiting"):
             load.result()
+
+
+@pytest.mark.parametrize("messages", [0, 3])
+@pytest.mark.parametrize("make, mode", [(SecureSetup, "implicit"), (StarttlsSetup, "starttls")])
+def test_load_speaks_tls(start, sink, certificate, make, mode, messages):
+    """And resumes it only where it is told to."""
+    setup = make([type("Relay", (), {"host": "127.0.0.1", "port": sink.smtp[1]})], certificate,
+                 proxy="off")
+    balancer = start(setup)
+    for options in ({}, {"resume": True}):
+        result = cost.run_load(Contender("it", "off", "", [], setup.address), sessions=5, parallel=1,
+                               messages=messages, tls=mode, **options)
+        assert (result["sessions"], result["messages"]) == (5, 5 * messages)
+    balancer.wait("session", count=10, result="ok")
+    assert len(balancer.find("session", resumed="yes")) == 4
+    assert not balancer.find("session", tls="-")
 
 
 def test_load_goes_on_until_stdin_ends(sink):

@@ -17,7 +17,7 @@ F_SETPIPE_SZ = 1031
 
 SESSION_KEYS = """ts level event id listener client pool backend backend_addr attempts result end
 queue_ms connect_ms greeting_ms duration_ms bytes_in bytes_out messages accepted deferred rejected
-last_reply tls backend_tls opaque""".split()
+last_reply tls backend_tls sni resumed opaque""".split()
 
 ATTEMPT_KEYS = "ts level event id pool backend cause reply detail".split()
 

@@ -260,6 +260,64 @@ def test_no_renegotiation(start, relay, certificate):
     assert done.stderr.count("depth=0") == 1 and done.returncode != 0
 
 
+def test_what_the_log_says(start, relay, certificate):
+    """Also of a client that has been lost."""
+    setup = SecureSetup([relay(smtp())], certificate)
+    balancer = start(setup)
+    with setup.connect() as client:
+        assert client.line() == b"220 relay ESMTP"
+        with setup.connect_plainly() as again:
+            again.sock = Secured(again.sock, client.sock.context, certificate.name,
+                                 session=client.sock.object.session)
+            assert again.line() == b"220 relay ESMTP"
+            again.reset()
+        balancer.wait("session", result="client_lost", sni="lb.test", resumed="yes")
+    balancer.wait("session", result="ok", sni="lb.test", resumed="no")
+    with setup.connect_plainly() as client:
+        client.sock = Secured(client.sock, trusting_all(), None)
+        client.line()
+        client.quit()
+    assert balancer.wait("session", count=3)["sni"] == "-"
+
+
+ALERT = b"\x15\x03\x03\x00\x02\x01\x5a"  # a warning
+CHANGE_CIPHER_SPEC = b"\x14\x03\x03\x00\x01\x01"
+EMPTY = b"\x16\x03\x03\x00\x00"
+
+
+@pytest.mark.parametrize("record", [ALERT, CHANGE_CIPHER_SPEC, EMPTY])
+@pytest.mark.parametrize("ahead", [True, False])
+def test_floods_of_records(start, relay, certificate, record, ahead):
+    """Records that say nothing end the handshake, beside which others are served."""
+    setup = SecureSetup([relay(smtp())], certificate)
+    balancer = start(setup)
+    with setup.connect_plainly() as client:
+        with contextlib.suppress(ConnectionError):
+            client.send(b"" if ahead else hello(certificate))
+            for _ in range(1000):
+                client.send(record * 100)
+        assert setup.greeting() == b"220 relay ESMTP"
+        balancer.wait("tls")
+        with contextlib.suppress(ConnectionError):
+            client.rest()
+
+
+def test_a_flood_of_tiny_records(start, relay, certificate):
+    """A byte each: slow for who sends them, and for nobody else."""
+    one = relay()
+    setup = SecureSetup([one], certificate)
+    start(setup)
+    with setup.connect() as client, one.next() as conn:
+        conn.exactly(HEADER)
+        conn.send(b"220 relay\r\n")
+        client.line()
+        data = b"NOOP nothing\r\n" * 500
+        for byte in data:
+            client.sock.object.write(bytes([byte]))
+        client.sock.raw.sendall(client.sock.out.read())
+        assert conn.exactly(len(data)) == data
+
+
 def test_half_done_handshakes_beside_good_mail(start, relay, certificate):
     setup = SecureSetup([relay(smtp())], certificate)
     start(setup)
@@ -359,6 +417,8 @@ def test_it_is_told(start, relay, certificate, tmp_path):
             again.sock = Secured(again.sock, client.sock.context, certificate.name,
                                  session=client.sock.object.session)
             assert again.line() == b"220 relay ESMTP"
+            sessions = admin.get("/v1/sessions")["sessions"]
+            assert all(re.fullmatch(SUITE, one["tls"]) for one in sessions) and len(sessions) == 2
     with setup.connect_plainly() as client:
         client.send(b"EHLO me\r\n")
         client.finish()
@@ -372,3 +432,5 @@ def test_it_is_told(start, relay, certificate, tmp_path):
         expires.timestamp())
     assert [page("smtplb_tls_handshakes_total", listener="smtp", outcome=outcome)
             for outcome in ("full", "resumed", "failed")] == [1, 1, 1]
+    assert [page("smtplb_tls_failures_total", listener="smtp", cause=cause)
+            for cause in ("closed", "timeout", "protocol", "resources")] == [0, 0, 1, 0]

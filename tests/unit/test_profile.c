@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 START_TEST(every_suite_has_its_name)
@@ -19,6 +20,10 @@ START_TEST(every_suite_has_its_name)
 		uint16_t number = SSL_CIPHER_get_protocol_id(one);
 		ck_assert_str_eq(profile_cipher_name(number), SSL_CIPHER_get_name(one));
 		bool is_new = strcmp(SSL_CIPHER_get_version(one), "TLSv1.3") == 0;
+		char text[PROFILE_TEXT_MAX], wanted[PROFILE_TEXT_MAX];
+		snprintf(wanted, sizeof(wanted), "%s/%s", is_new ? "TLSv1.3" : "TLSv1.2",
+			SSL_CIPHER_get_name(one));
+		ck_assert_str_eq(profile_format(number, text), wanted);
 		ck_assert_str_eq(profile_version_name(number), is_new ? "TLSv1.3" : "TLSv1.2");
 	}
 	SSL_CTX_free(context);
