@@ -309,10 +309,22 @@ backend_received(struct conn *conn, struct chunk *chunk)
 		answer_client(session);
 }
 
+/* What was held back of the relay's last words. */
+static void
+pass_last_reply(struct session *session)
+{
+	struct chunk *reply = starttls_last_reply(session);
+	if (!reply)
+		return;
+	session_counts_out(session, reply->len);
+	conn_send(&session->client, reply);
+}
+
 static void
 backend_ended(struct conn *conn)
 {
 	struct session *session = session_of_backend(conn);
+	pass_last_reply(session);
 	end_side(session, conn);
 	answer_client(session);
 }
@@ -320,7 +332,9 @@ backend_ended(struct conn *conn)
 static void
 backend_failed(struct conn *conn, int error)
 {
-	lose_side(session_of_backend(conn), conn, error);
+	struct session *session = session_of_backend(conn);
+	pass_last_reply(session);
+	lose_side(session, conn, error);
 }
 
 static void

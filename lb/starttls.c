@@ -147,7 +147,7 @@ copy(struct session *session, const void *bytes, size_t len)
 	return chunk;
 }
 
-/* For want of memory, or of a command line that ends. */
+/* For want of memory, or because a command line, or a reply, has no end. */
 static struct chunk *
 give_up(struct session *session, struct chunk *list)
 {
@@ -443,17 +443,37 @@ hold_ehlo(struct session *session, const uint8_t *bytes, size_t len)
 	return -1;
 }
 
-static int
-add_ehlo(struct session *session, struct list *list)
+struct chunk *
+starttls_last_reply(struct session *session)
 {
-	struct starttls *starttls = session->starttls;
-	struct chunk *reply = starttls->ehlo;
+	if (!session->starttls)
+		return NULL;
+	struct chunk *reply = session->starttls->ehlo;
+	session->starttls->ehlo = NULL;
+	return reply;
+}
+
+static int
+add_edited(struct session *session, struct list *list)
+{
+	struct chunk *reply = starttls_last_reply(session);
 	struct chunk *edited = chunk_get_large(&worker_io(view_worker(session->view))->chunks);
-	starttls->ehlo = NULL;
 	if (edited)
 		edited->len = ehlo_edit(reply->data, reply->len, !is_on(session), edited->bytes);
 	chunk_put(reply);
 	return add(list, edited);
+}
+
+/* More of a reply to EHLO. One that turns out to be no reply goes on as it is. */
+static int
+take_ehlo(struct session *session, const uint8_t *bytes, size_t len, bool whole, struct list *list)
+{
+	if (hold_ehlo(session, bytes, len) < 0)
+		return -1;
+	if (whole)
+		return add_edited(session, list);
+	bool is_none = session->tracker.opaque != OPAQUE_NOT;
+	return is_none ? add(list, starttls_last_reply(session)) : 0;
 }
 
 /* The list stays empty where nothing is to be changed. */
@@ -471,8 +491,7 @@ read_along(
 			chunk->len - at, &whole, tell, session);
 		if (is_ehlo) {
 			if (add_copy(session, list, chunk->data + begun, at - begun) < 0 ||
-				hold_ehlo(session, chunk->data + at, taken) < 0 ||
-				(whole && add_ehlo(session, list) < 0))
+				take_ehlo(session, chunk->data + at, taken, whole, list) < 0)
 				return -1;
 			begun = at + taken;
 		}

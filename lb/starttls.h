@@ -56,6 +56,10 @@ struct chunk *starttls_answer(struct session *session);
  * NULL for nothing, or when the session has gone. */
 struct chunk *starttls_read_relay(struct session *session, struct chunk *chunk, tracker_tell *tell);
 
+/* The relay has ended: what it has said of a reply that was held back, to be passed on; NULL for
+ * nothing. */
+struct chunk *starttls_last_reply(struct session *session);
+
 /* Of handshake.h: TLS stands. */
 void starttls_secured(struct session *session);
 

@@ -7,8 +7,10 @@ import random
 import re
 
 import pytest
+from balancer import stopped
 from peers import connect, eventually
 from scene import said
+from test_pump import wait_until_taken
 from test_tls import SUITE, hello
 from tls import RECORD, Secured, pairs
 
@@ -111,6 +113,29 @@ def test_what_stands_around_the_offer(session):
     talk.relay.send(joined([b"250 1", *OFFER, b"250-2", b"250 3", *OFFER, b"250 4"]))
     wanted = [b"250 1", *OFFERED, b"250-2", b"250 3", *OFFERED, b"250 4"]
     assert [talk.client.line() for _ in wanted] == wanted
+
+
+@pytest.mark.parametrize("said", [b"250-relay\r\nwhat?\r\n", b"250-relay\r\n220 x\r\nmore"])
+def test_what_is_no_offer(session, said):
+    """Goes on as it is, and so does what comes behind it."""
+    talk = session()
+    talk.say(b"EHLO me")
+    for byte in said:
+        talk.relay.send(bytes([byte]))
+    assert talk.client.exactly(len(said)) == said
+    talk.reply(b"250 and so on")
+
+
+@pytest.mark.parametrize("how", ["finish", "reset"])
+def test_half_an_offer(session, how):
+    """The relay has ended in the midst of it: its last words are heard."""
+    talk = session()
+    talk.say(b"EHLO me")
+    with stopped(session.scene.balancer):
+        talk.relay.send(b"250-relay\r\n250-ST")
+        wait_until_taken(talk.relay)
+        getattr(talk.relay, how)()
+    assert talk.client.rest() == b"250-relay\r\n250-ST"
 
 
 def test_an_offer_without_end(session):
