@@ -20,6 +20,7 @@ struct tls {
 	struct chunk *out; /* written by OpenSSL, to be queued; oldest first */
 	const char *why;
 	bool secured; /* was told */
+	bool untold;  /* what ends the bytes was read with the last of them */
 };
 
 /* The BIO. */
@@ -193,7 +194,8 @@ end_reading(struct conn *conn, int result)
 	return false;
 }
 
-/* One chunk's bytes, at most. False when there is no more to do for now. */
+/* One chunk's bytes, at most. False when there is no more to do for now: OpenSSL is not asked in
+ * vain, since even that takes it a buffer. */
 static bool
 read_records(struct conn *conn)
 {
@@ -209,8 +211,10 @@ read_records(struct conn *conn)
 	note_why(tls);
 	queue_out(conn);
 	if (chunk->len > 0) {
+		tls->untold = result != 1 && !wants_more(conn, result);
+		bool has_more = tls->untold || tls->in || SSL_has_pending(tls->ssl);
 		conn->events->received(conn, chunk);
-		return true;
+		return has_more;
 	}
 	chunk_put(chunk);
 	return end_reading(conn, result);
@@ -250,7 +254,7 @@ tls_go_on(struct conn *conn)
 bool
 tls_has_held(const struct conn *conn)
 {
-	return conn->tls->in;
+	return conn->tls->in || conn->tls->untold;
 }
 
 /* Fails for want of memory only, or after a failure. */

@@ -453,6 +453,20 @@ def test_after_quit_the_first_end_is_the_end(join, first):
     join.balancer.wait("session", result="ok", end=first, last_reply="221")
 
 
+@pytest.mark.parametrize("join", ["tls"], indirect=True)
+@pytest.mark.parametrize("size", range(100_000, 500_000, 25_000))
+def test_an_end_without_a_fin(join, size):
+    """close_notify is one, also where it was read with the last bytes and the relay takes no more."""
+    session = join(receive_buffer=4096)
+    data = random.Random(SEED).randbytes(size)
+    sender = threading.Thread(target=lambda: (
+        session.client.send(data), session.client.sock.end()), daemon=True)
+    sender.start()
+    assert select.select([session.backend.sock], [], [], DEADLINE)[0]
+    assert session.backend.rest() == data
+    sender.join(DEADLINE)
+
+
 def test_a_command_behind_quit_is_heard(join):
     """Then it is not over, and ends as any other session does."""
     session = join()

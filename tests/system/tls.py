@@ -122,11 +122,15 @@ class Secured:
     def shutdown(self, how):
         """close_notify, and the FIN behind it. By the first the other end may have known enough."""
         assert how == socket.SHUT_WR
-        self._flush(self._unwrap)
+        self.end()
         try:
             self.raw.shutdown(how)
         except OSError as error:
             assert error.errno == errno.ENOTCONN
+
+    def end(self):
+        """close_notify alone."""
+        self._flush(self._unwrap)
 
     def _unwrap(self):
         while self.into.pending:
