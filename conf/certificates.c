@@ -91,6 +91,8 @@ new_context(struct certificates *certificates)
 	SSL_CTX *context = profile_context(TLS_server_method());
 	if (!context)
 		return NULL;
+	/* What is in the file is what is shown: nothing is looked for with each handshake. */
+	SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_tlsext_servername_callback(context, choose_by_name);
 	SSL_CTX_set_tlsext_servername_arg(context, certificates);
 	if (SSL_CTX_set_dh_auto(context, 1) && SSL_CTX_set_num_tickets(context, TICKETS) &&

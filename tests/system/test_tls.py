@@ -249,6 +249,19 @@ def test_sessions_are_resumed_by_any_worker(start, relay, certificate):
             ticket = client.sock.object.session
 
 
+def test_the_chain_is_what_is_in_the_file(start, relay, certificate, tmp_path):
+    issuer = Certificate(tmp_path, "issuer.test")
+    both = Certificate(tmp_path, "both.test")
+    both.pem.write_bytes(both.pem.read_bytes() + issuer.pem.read_bytes())
+    for one, count in ((certificate, 1), (both, 2)):
+        setup = SecureSetup([relay(smtp())], one)
+        start(setup)
+        done = subprocess.run(
+            ["openssl", "s_client", "-showcerts", "-connect", f"127.0.0.1:{setup.port}"],
+            input="QUIT\n", capture_output=True, text=True, timeout=DEADLINE, check=False)
+        assert len(re.findall(r"^ \d s:CN = ", done.stdout, re.M)) == count
+
+
 def test_no_renegotiation(start, relay, certificate):
     setup = SecureSetup([relay(smtp())], certificate)
     start(setup)
