@@ -7,6 +7,7 @@
 #include "lb/clock.h"
 #include "lb/leave.h"
 #include "lb/linger.h"
+#include "lb/offer.h"
 #include "lb/session.h"
 #include "lb/session_counts.h"
 #include "lb/starttls.h"
@@ -286,7 +287,7 @@ static struct chunk *
 read_relay(struct session *session, struct chunk *chunk)
 {
 	if (session->starttls)
-		return starttls_read_relay(session, chunk, on_reply);
+		return offer_read_relay(session, chunk, on_reply);
 	tracker_read_relay(&session->tracker, chunk->data, chunk->len, on_reply, session);
 	chunk->next = NULL;
 	return chunk;
@@ -313,7 +314,7 @@ backend_received(struct conn *conn, struct chunk *chunk)
 static void
 pass_last_reply(struct session *session)
 {
-	struct chunk *reply = starttls_last_reply(session);
+	struct chunk *reply = offer_last_reply(session);
 	if (!reply)
 		return;
 	session_counts_out(session, reply->len);

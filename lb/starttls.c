@@ -10,29 +10,14 @@
 #include "lb/session_counts.h"
 #include "lb/session_log.h"
 #include "lb/view.h"
-#include "lb/wire/ehlo.h"
 #include "lb/wire/reply.h"
 #include "lb/worker.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	WORD_MAX = 8, /* STARTTLS */
-};
-
-struct starttls {
-	struct chunk *rest; /* of the client, from behind `word`: a command to be answered */
-	struct chunk *ehlo; /* of the relay: its reply to EHLO, so far */
-	char *name;         /* of whom the client has asked for */
-	uint8_t word[WORD_MAX];
-	uint8_t word_len;
-	bool needs_ehlo; /* since TLS stands: what was said before does not count */
-	bool has_auth;   /* the client has logged in */
-};
-
-static bool
-is_on(const struct session *session)
+bool
+starttls_is_on(const struct session *session)
 {
 	return session->client.cipher;
 }
@@ -41,7 +26,7 @@ is_on(const struct session *session)
 static bool
 is_required(const struct session *session)
 {
-	return session->listener->tls == TLS_STARTTLS_REQUIRED && !is_on(session);
+	return session->listener->tls == TLS_STARTTLS_REQUIRED && !starttls_is_on(session);
 }
 
 static void
@@ -135,8 +120,8 @@ starttls_answers(const struct session *session, const struct chunk *chunk, size_
 	return verb == VERB_STARTTLS || verb == VERB_AUTH;
 }
 
-static struct chunk *
-copy(struct session *session, const void *bytes, size_t len)
+struct chunk *
+starttls_copy(struct session *session, const void *bytes, size_t len)
 {
 	struct chunk_pool *chunks = &worker_io(view_worker(session->view))->chunks;
 	struct chunk *chunk = len > CHUNK_SIZE ? chunk_get_large(chunks) : chunk_get(chunks);
@@ -147,9 +132,8 @@ copy(struct session *session, const void *bytes, size_t len)
 	return chunk;
 }
 
-/* For want of memory, or because a command line, or a reply, has no end. */
-static struct chunk *
-give_up(struct session *session, struct chunk *list)
+struct chunk *
+starttls_give_up(struct session *session, struct chunk *list)
 {
 	chunk_put_all(list);
 	session_decide(session, RESULT_ERROR, END_BALANCER);
@@ -162,7 +146,7 @@ static struct chunk *
 take_word(struct session *session)
 {
 	struct starttls *starttls = session->starttls;
-	struct chunk *chunk = copy(session, starttls->word, starttls->word_len);
+	struct chunk *chunk = starttls_copy(session, starttls->word, starttls->word_len);
 	starttls->word_len = 0;
 	return chunk;
 }
@@ -190,18 +174,18 @@ starttls_keep_back(struct session *session, struct chunk *chunk, size_t len)
 	if (starttls->word_len > 0 && len > 0) {
 		word = take_word(session);
 		if (!word)
-			return give_up(session, chunk);
+			return starttls_give_up(session, chunk);
 	}
 	if (!stopped) {
 		keep_word(starttls, chunk, word_len);
 		chunk->len -= word_len;
 	} else {
-		struct chunk *passing = len > 0 ? copy(session, chunk->data, len) : NULL;
+		struct chunk *passing = len > 0 ? starttls_copy(session, chunk->data, len) : NULL;
 		chunk->data += len;
 		chunk->len -= len;
 		starttls->rest = chunk;
 		if (len > 0 && !passing)
-			return give_up(session, word);
+			return starttls_give_up(session, word);
 		chunk = passing;
 	}
 	if (!word)
@@ -242,7 +226,7 @@ starttls_take_line(struct session *session, struct chunk *chunk)
 	if (!starttls || !starttls->rest)
 		return false;
 	if (!chunk_join(starttls->rest, chunk)) /* far longer than any command may be */
-		give_up(session, chunk);
+		starttls_give_up(session, chunk);
 	return true;
 }
 
@@ -253,7 +237,7 @@ say(struct session *session, enum reply reply)
 	char text[REPLY_MAX + 1];
 	size_t len = reply_format(text, reply, worker_hostname(view_worker(session->view)),
 		&session->source.addr, session_id_format(session, id));
-	struct chunk *chunk = copy(session, text, len);
+	struct chunk *chunk = starttls_copy(session, text, len);
 	if (!chunk)
 		return -1;
 	session_counts_out(session, len);
@@ -284,7 +268,7 @@ reply_to(const struct session *session, enum verb verb, size_t line_len)
 	const struct starttls *starttls = session->starttls;
 	if (verb != VERB_STARTTLS)
 		return is_required(session) ? REPLY_TLS_FIRST : REPLY_EHLO_FIRST;
-	if (is_on(session))
+	if (starttls_is_on(session))
 		return REPLY_TLS_ON;
 	if (tracker_place(&session->tracker) != TRACKER_BETWEEN || starttls->has_auth)
 		return REPLY_TLS_LATE;
@@ -299,12 +283,12 @@ shake_hands(struct session *session, SSL *ssl)
 	conn_discard(&session->client);
 	if (say(session, REPLY_TLS_READY) < 0) {
 		SSL_free(ssl);
-		give_up(session, NULL);
+		starttls_give_up(session, NULL);
 		return;
 	}
 	conn_pause(&session->backend);
 	if (handshake_begin(session, ssl) < 0)
-		give_up(session, NULL);
+		starttls_give_up(session, NULL);
 }
 
 /* With the command that is kept gone, what came behind it; NULL for nothing. */
@@ -335,7 +319,7 @@ answer(struct session *session, enum reply reply, size_t line_len)
 	if (reply == REPLY_TLS_READY)
 		reply = REPLY_TLS_FAILS;
 	struct chunk *behind = take_rest(session->starttls, line_len);
-	return say(session, reply) < 0 ? give_up(session, behind) : behind;
+	return say(session, reply) < 0 ? starttls_give_up(session, behind) : behind;
 }
 
 /* There is a command that is kept, and all that was sent before it, either way, is delivered. */
@@ -402,114 +386,4 @@ starttls_note(struct session *session, enum verb verb, const struct reply_status
 		return;
 	starttls->needs_ehlo = false;
 	set_holds(session);
-}
-
-/* A list of chunks in the making. */
-struct list {
-	struct chunk *first, **end;
-};
-
-static int
-add(struct list *list, struct chunk *chunk)
-{
-	if (!chunk)
-		return -1;
-	*list->end = chunk;
-	chunk->next = NULL;
-	list->end = &chunk->next;
-	return 0;
-}
-
-static int
-add_copy(struct session *session, struct list *list, const uint8_t *bytes, size_t len)
-{
-	return len == 0 ? 0 : add(list, copy(session, bytes, len));
-}
-
-static int
-hold_ehlo(struct session *session, const uint8_t *bytes, size_t len)
-{
-	struct starttls *starttls = session->starttls;
-	struct chunk *part = len <= CHUNK_SIZE ? copy(session, bytes, len) : NULL;
-	if (!part)
-		return -1;
-	if (!starttls->ehlo) {
-		starttls->ehlo = part;
-		return 0;
-	}
-	if (chunk_join(starttls->ehlo, part))
-		return 0;
-	chunk_put(part);
-	return -1;
-}
-
-struct chunk *
-starttls_last_reply(struct session *session)
-{
-	if (!session->starttls)
-		return NULL;
-	struct chunk *reply = session->starttls->ehlo;
-	session->starttls->ehlo = NULL;
-	return reply;
-}
-
-static int
-add_edited(struct session *session, struct list *list)
-{
-	struct chunk *reply = starttls_last_reply(session);
-	struct chunk *edited = chunk_get_large(&worker_io(view_worker(session->view))->chunks);
-	if (edited)
-		edited->len = ehlo_edit(reply->data, reply->len, !is_on(session), edited->bytes);
-	chunk_put(reply);
-	return add(list, edited);
-}
-
-/* More of a reply to EHLO. One that turns out to be no reply goes on as it is. */
-static int
-take_ehlo(struct session *session, const uint8_t *bytes, size_t len, bool whole, struct list *list)
-{
-	if (hold_ehlo(session, bytes, len) < 0)
-		return -1;
-	if (whole)
-		return add_edited(session, list);
-	bool is_none = session->tracker.opaque != OPAQUE_NOT;
-	return is_none ? add(list, starttls_last_reply(session)) : 0;
-}
-
-/* The list stays empty where nothing is to be changed. */
-static int
-read_along(
-	struct session *session, const struct chunk *chunk, tracker_tell *tell, struct list *list)
-{
-	size_t begun = 0;
-	for (size_t at = 0; at < chunk->len;) {
-		bool is_ehlo = session->starttls->ehlo ||
-			       (tracker_awaited(&session->tracker) == VERB_EHLO &&
-				       !tracker_is_in_reply(&session->tracker));
-		bool whole;
-		size_t taken = tracker_read_reply(&session->tracker, chunk->data + at,
-			chunk->len - at, &whole, tell, session);
-		if (is_ehlo) {
-			if (add_copy(session, list, chunk->data + begun, at - begun) < 0 ||
-				take_ehlo(session, chunk->data + at, taken, whole, list) < 0)
-				return -1;
-			begun = at + taken;
-		}
-		at += taken;
-	}
-	return begun == 0 ? 0 : add_copy(session, list, chunk->data + begun, chunk->len - begun);
-}
-
-struct chunk *
-starttls_read_relay(struct session *session, struct chunk *chunk, tracker_tell *tell)
-{
-	struct list list = {.end = &list.first};
-	bool had_ehlo = session->starttls->ehlo != NULL;
-	bool failed = read_along(session, chunk, tell, &list) < 0;
-	if (!failed && !list.first && !had_ehlo && !session->starttls->ehlo) {
-		chunk->next = NULL;
-		return chunk;
-	}
-	chunk_put(chunk);
-	return failed ? give_up(session, list.first) : list.first;
 }

@@ -19,6 +19,21 @@
 struct chunk;
 struct session;
 
+enum {
+	STARTTLS_WORD_MAX = 8, /* bytes of the longest: STARTTLS */
+};
+
+/* Private, but for offer.h. */
+struct starttls {
+	struct chunk *rest; /* of the client, from behind `word`: a command to be answered */
+	struct chunk *ehlo; /* of the relay: its reply to EHLO, so far */
+	char *name;         /* of whom the client has asked for */
+	uint8_t word[STARTTLS_WORD_MAX];
+	uint8_t word_len;
+	bool needs_ehlo; /* since TLS stands: what was said before does not count */
+	bool has_auth;   /* the client has logged in */
+};
+
 /* For a session that is greeted: 0, or -1 for want of memory. Nothing, without TLS. */
 int starttls_begin(struct session *session);
 void starttls_end(struct session *session);
@@ -52,14 +67,6 @@ bool starttls_take_line(struct session *session, struct chunk *chunk);
  * client has sent behind it, to be read; NULL for nothing, or when the session has gone. */
 struct chunk *starttls_answer(struct session *session);
 
-/* Reads the relay's chunk along, which is taken, and returns what goes to the client, in a list;
- * NULL for nothing, or when the session has gone. */
-struct chunk *starttls_read_relay(struct session *session, struct chunk *chunk, tracker_tell *tell);
-
-/* The relay has ended: what it has said of a reply that was held back, to be passed on; NULL for
- * nothing. */
-struct chunk *starttls_last_reply(struct session *session);
-
 /* Of handshake.h: TLS stands. */
 void starttls_secured(struct session *session);
 
@@ -68,5 +75,14 @@ void starttls_note(struct session *session, enum verb verb, const struct reply_s
 
 /* Whether nothing may pass any more: TLS is required, not on, and nobody can tell what passes. */
 bool starttls_is_evaded(const struct session *session);
+
+/* Whether TLS stands. */
+bool starttls_is_on(const struct session *session);
+
+/* For offer.h: a chunk with these bytes, CHUNK_LARGE at most, NULL for want of memory; and the end
+ * of the session, for that want, or because a command line, or a reply, has no end. Takes the list,
+ * and returns NULL. */
+struct chunk *starttls_copy(struct session *session, const void *bytes, size_t len);
+struct chunk *starttls_give_up(struct session *session, struct chunk *list);
 
 #endif
