@@ -325,5 +325,5 @@ session_advance(struct session *session)
 	}
 	do
 		receive(session);
-	while (session->ssl != NULL && SSL_has_pending(session->ssl));
+	while (session->ssl != NULL && SSL_pending(session->ssl) > 0);
 }

@@ -62,6 +62,10 @@ reallocate(void *block, size_t size, const char *file, int line)
 {
 	(void)file;
 	(void)line;
+	if (size == 0) {
+		free(block);
+		return NULL;
+	}
 	return note(realloc(block, size));
 }
 

@@ -78,7 +78,7 @@ channel_receive(int fd, SSL *ssl, void *bytes, size_t size)
 int
 channel_has_more(const SSL *ssl)
 {
-	return ssl && SSL_has_pending(ssl);
+	return ssl && SSL_pending(ssl) > 0;
 }
 
 const char *

@@ -19,7 +19,7 @@ int channel_shake_hands(SSL *ssl);
 ssize_t channel_send(int fd, SSL *ssl, const void *bytes, size_t len);
 ssize_t channel_receive(int fd, SSL *ssl, void *bytes, size_t size);
 
-/* More can be received than the socket knows of. */
+/* More can be received at once, of which the socket knows nothing: half a record is not that. */
 int channel_has_more(const SSL *ssl);
 
 /* Why TLS has failed just now; a constant. */

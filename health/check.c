@@ -13,6 +13,7 @@
 
 enum {
 	SMTP_PORT = 25,
+	HOST_MAX = 255, /* bytes of a Host header that a configuration may have */
 };
 
 static const struct check_kind *const kinds[] = {
@@ -130,10 +131,26 @@ check_is_secure(const struct pool_conf *pool)
 	       (pool->check.type == CHECK_SMTP && pool->tls == TLS_IMPLICIT);
 }
 
+/* A Host header's name or address without its port (RFC 9110 section 7.2). */
+static const char *
+host_name(const char *host, char name[HOST_MAX + 1])
+{
+	const char *colon = strchr(host, ':');
+	bool is_bracketed = *host == '[';
+	size_t len = strlen(host);
+	if (is_bracketed)
+		len = strcspn(++host, "]");
+	else if (colon && !strchr(colon + 1, ':'))
+		len = (size_t)(colon - host);
+	snprintf(name, HOST_MAX + 1, "%.*s", (int)len, host);
+	return name;
+}
+
 SSL *
 check_open_tls(const struct pool_conf *pool, const struct endpoint *remote)
 {
+	char name[HOST_MAX + 1];
 	if (pool->check.type == CHECK_HTTPS)
-		return trust_open(pool->check.trust, pool->check.host, remote);
+		return trust_open(pool->check.trust, host_name(pool->check.host, name), remote);
 	return trust_open(pool->trust, pool->tls_name, remote);
 }

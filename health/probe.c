@@ -158,6 +158,7 @@ finish_secure(struct probe *probe)
 		say_words(probe);
 		return;
 	}
+	await(probe, PHASE_REPLY, EV_READ); /* what comes next is its leave */
 	check_decide(&probe->check, PROBE_OK, "%s", SSL_get_version(probe->ssl));
 	finish(probe);
 }

@@ -310,7 +310,7 @@ on_failed(struct conn *conn, int error)
 {
 	struct session *session = session_of_backend(conn);
 	enum cause cause = cause_of_errno(error);
-	if (error == EPROTO) {
+	if (error == EPROTO && conn->is_secure) {
 		const char *why = trust_why(tls_of(conn));
 		attempt_fail(session, CAUSE_TLS, NULL, why ? why : tls_why(conn));
 		return;

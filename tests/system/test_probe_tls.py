@@ -63,6 +63,9 @@ def test_a_large_page(start, relay, localhost):
 
 @pytest.mark.parametrize("host, detail", [
     ("", None),
+    ("127.0.0.1", None),
+    ("127.0.0.1:8443", None),
+    ("lb.test:8443", "tls: hostname mismatch"),
     ("lb.test", "tls: hostname mismatch"),
 ])
 def test_https_is_verified_where_it_shall_be(start, relay, localhost, host, detail):
@@ -100,7 +103,20 @@ def leave_behind_tls(certificate):
     return serve
 
 
+def half_a_record(certificate):
+    """And nothing more: the balancer has to wait for the rest, not to look for it."""
+    def serve(conn):
+        receive_tls(conn, certificate)
+        read_request(conn)
+        conn.sock.object.write(OK)
+        record = conn.sock.out.read()
+        conn.sock.raw.sendall(record[: len(record) // 2])
+        conn.rest()
+    return serve
+
+
 @pytest.mark.parametrize("serve, detail", [
+    (half_a_record, "timeout: no reply within 2s"),
     (lambda _: in_the_clear, "tls: wrong version number"),
     (lambda _: leave, "tls: unexpected eof while reading"),
     (lambda _: reset_at_once, "reset: Connection reset by peer"),

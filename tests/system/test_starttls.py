@@ -51,10 +51,15 @@ def greet(talk, reply=OFFER, heard=OFFERED, word=b"EHLO me"):
     assert [talk.client.line() for _ in heard] == list(heard)
 
 
-def begin_tls(talk, certificate, *behind):
-    talk.client.send(joined((b"STARTTLS", *behind)))
+def become_secure(talk, certificate):
+    """STARTTLS has been said."""
     assert re.fullmatch(READY, talk.client.line())
     talk.client.sock = Secured(talk.client.sock, certificate.context(), certificate.name)
+
+
+def begin_tls(talk, certificate, *behind):
+    talk.client.send(joined((b"STARTTLS", *behind)))
+    become_secure(talk, certificate)
 
 
 def answered(talk, line, reply):
@@ -213,8 +218,7 @@ def test_not_then(session):
 def test_however_it_is_spelt(session, certificate, mode, line):
     talk = session(mode)
     talk.client.send(line + b"\n")
-    assert re.fullmatch(READY, talk.client.line())
-    talk.client.sock = Secured(talk.client.sock, certificate.context(), certificate.name)
+    become_secure(talk, certificate)
     greet(talk, heard=OFFER)
 
 
@@ -230,8 +234,7 @@ def test_byte_by_byte(session, certificate, mode):
         talk.reply(b"250 yes")
     for byte in b"StartTLS\r\n":
         talk.client.send(bytes([byte]))
-    assert re.fullmatch(READY, talk.client.line())
-    talk.client.sock = Secured(talk.client.sock, certificate.context(), certificate.name)
+    become_secure(talk, certificate)
     for byte in b"MAIL FROM:<a@b>\r\nEHLO me\r\n":
         talk.client.send(bytes([byte]))
     assert re.fullmatch(EHLO_FIRST, talk.client.line())
@@ -247,8 +250,7 @@ def test_it_awaits_its_turn(session, certificate):
     talk.relay.send(b"250 1\r\n250-2\r\n")
     assert talk.client.line() == b"250 1" and talk.client.line() == b"250-2"
     talk.reply(b"250 3")
-    assert re.fullmatch(READY, talk.client.line())
-    talk.client.sock = Secured(talk.client.sock, certificate.context(), certificate.name)
+    become_secure(talk, certificate)
     greet(talk, heard=OFFER)
 
 

@@ -48,6 +48,16 @@ def shown(setup, name, context):
         check=True).stdout)[1]
 
 
+@contextlib.contextmanager
+def resumed(setup, client):
+    """Another client, with the TLS session of one that has been greeted."""
+    with setup.connect_plainly() as again:
+        again.sock = Secured(again.sock, client.sock.context, setup.certificate.name,
+                             session=client.sock.object.session)
+        assert again.line() == b"220 relay ESMTP"
+        yield again
+
+
 def trusting_all():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -279,10 +289,7 @@ def test_what_the_log_says(start, relay, certificate):
     balancer = start(setup)
     with setup.connect() as client:
         assert client.line() == b"220 relay ESMTP"
-        with setup.connect_plainly() as again:
-            again.sock = Secured(again.sock, client.sock.context, certificate.name,
-                                 session=client.sock.object.session)
-            assert again.line() == b"220 relay ESMTP"
+        with resumed(setup, client) as again:
             again.reset()
         balancer.wait("session", result="client_lost", sni="lb.test", resumed="yes")
     balancer.wait("session", result="ok", sni="lb.test", resumed="no")
@@ -426,10 +433,7 @@ def test_it_is_told(start, relay, certificate, tmp_path):
     start(setup)
     with setup.connect() as client:
         assert client.line() == b"220 relay ESMTP"
-        with setup.connect_plainly() as again:
-            again.sock = Secured(again.sock, client.sock.context, certificate.name,
-                                 session=client.sock.object.session)
-            assert again.line() == b"220 relay ESMTP"
+        with resumed(setup, client):
             sessions = admin.get("/v1/sessions")["sessions"]
             assert all(re.fullmatch(SUITE, one["tls"]) for one in sessions) and len(sessions) == 2
     with setup.connect_plainly() as client:
