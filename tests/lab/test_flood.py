@@ -30,6 +30,8 @@ def test_flood(lab, load):
     finally:
         stop.touch()
         assert flood.wait() == 0
+    lab.balancer.wait_for_no_session()
+    lab.balancer.wait_for("session", result="limited")
+    lab.balancer.wait_for("session", result="ok")
     refused = lab.balancer.events("session", result="limited")
     assert {one["client"].rpartition(":")[0] for one in refused} == {WILD}
-    assert lab.balancer.events("session", result="ok")
