@@ -18,6 +18,9 @@ LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib/p
 PACKAGES = ("haproxy", "nginx", "libnginx-mod-stream", "libnginx-mod-mail", "pen", "nftables", "postfix",
             "gnuplot-nox")
 
+# Of TLS 1.3, in the order in which smtplb chooses.
+SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+
 # Each is a contender of its own, wherever peers are compared: the values of the key `engine`.
 ENGINES = ("libev", "io_uring")
 
@@ -49,7 +52,7 @@ defaults
     timeout server 11m
 {splice}
 listen smtp
-    bind 127.0.0.1:{port}{tls}
+    bind 127.0.0.1:{port}{tls}{suites}
     balance roundrobin
 {servers}
 """
@@ -93,6 +96,8 @@ mail {{
     ssl_certificate {tls}.pem;
     ssl_certificate_key {tls}.key;
     ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_prefer_server_ciphers on;
+    ssl_conf_command Ciphersuites {suites};
     ssl_session_cache shared:tls:10m;
     server {{
         listen 127.0.0.1:{port};
@@ -257,15 +262,16 @@ def start_smtplb(stand, engine="auto", listen=None, allow="", name="smtplb", tls
                      ("127.0.0.1", port), process, is_ours=True)
 
 
-def start_haproxy(stand, name="HAProxy", buffer=0, splice=False, tls=False):
+def start_haproxy(stand, name="HAProxy", buffer=0, splice=False, tls=False, suites=None):
     """buffer: bytes of each, 0 for what it has by itself. splice: always. tls: from the first
-    byte."""
+    byte, with suites in their order, or else in the client's."""
     binary = PEERS / "usr/sbin/haproxy"
     port = child.free_port("127.0.0.1")
     header = " send-proxy-v2" if stand.header else ""
     conf = stand.write(
         "haproxy.cfg", HAPROXY, port=port,
         tls=f" ssl crt {stand.tls}.all.pem ssl-min-ver TLSv1.2" if tls else "",
+        suites=f" ciphersuites {suites}" if suites else "",
         tuned=f"    tune.bufsize {buffer}" if buffer else "",
         splice="    option splice-request\n    option splice-response" if splice else "",
         servers=stand.each_relay("    server relay{number} {host}:{port}" + header))
@@ -299,7 +305,7 @@ def start_nginx_mail(stand):
                         first_port=first_port, second=second, second_port=second_port)
     stand.start("nginx-auth", [binary, "-p", stand.folder, "-e", "stderr", "-c", asked], auth)
     conf = stand.write("nginx-mail.conf", NGINX_MAIL, port=port, root=PEERS, user=user, auth=auth,
-                       tls=stand.tls)
+                       tls=stand.tls, suites=SUITES)
     process = stand.start("nginx-mail",
                           [binary, "-p", stand.folder, "-e", "stderr", "-c", conf], port)
     return Contender("nginx mail", "off", first_line([binary, "-v"]), stand.relays,

@@ -74,6 +74,8 @@ class Field:
         return {
             "HAProxy": contenders.start_haproxy,
             "HAProxy implicit": functools.partial(contenders.start_haproxy, tls=True),
+            "HAProxy AES-128": functools.partial(
+                contenders.start_haproxy, tls=True, suites=contenders.SUITES),
             "HAProxy 64 KB": functools.partial(contenders.start_haproxy, buffer=65536),
             "HAProxy splice": functools.partial(contenders.start_haproxy, splice=True),
             "nginx": contenders.start_nginx,

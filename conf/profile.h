@@ -27,7 +27,7 @@ enum {
 	PROFILE_TEXT_MAX = 64,
 };
 
-/* "TLSv1.3/TLS_AES_256_GCM_SHA384", by the suite's number (IANA). Returns buf. */
+/* "TLSv1.3/TLS_AES_128_GCM_SHA256", by the suite's number (IANA). Returns buf. */
 const char *profile_format(uint16_t cipher, char buf[PROFILE_TEXT_MAX]);
 
 /* Its parts, by the suite's number. */

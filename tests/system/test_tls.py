@@ -272,6 +272,22 @@ def test_the_chain_is_what_is_in_the_file(start, relay, certificate, tmp_path):
         assert len(re.findall(r"^ \d s:CN = ", done.stdout, re.M)) == count
 
 
+def test_the_suite_is_our_choice(start, relay, certificate):
+    """Whatever order a client has, but for one who would rather have ChaCha20."""
+    aes, strong, chacha = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+                           "TLS_CHACHA20_POLY1305_SHA256")
+    setup = SecureSetup([relay(smtp())], certificate)
+    balancer = start(setup)
+    offers = (((strong, chacha, aes), aes), ((strong, chacha), strong), ((chacha, aes), chacha),
+              ((strong,), strong))
+    for count, (offer, chosen) in enumerate(offers, 1):
+        subprocess.run(
+            ["openssl", "s_client", "-ciphersuites", ":".join(offer), "-connect",
+             f"127.0.0.1:{setup.port}"], input="QUIT\n", capture_output=True, text=True,
+            timeout=DEADLINE, check=False)
+        assert balancer.wait("session", count=count)["tls"] == f"TLSv1.3/{chosen}"
+
+
 def test_no_renegotiation(start, relay, certificate):
     setup = SecureSetup([relay(smtp())], certificate)
     start(setup)
