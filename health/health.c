@@ -305,6 +305,17 @@ health_free(struct health *health)
 }
 
 bool
+health_take_down(
+	struct health *health, const char *pool, const char *backend, const struct addr *address)
+{
+	struct checker *checker = find(health, pool, backend, address);
+	if (!checker || !checker->pool_conf || checker->pool_conf->check.type == CHECK_NONE)
+		return false;
+	checker->counter = (struct counter){.up = false};
+	return true;
+}
+
+bool
 health_is_up(const struct health *health, const char *pool, const char *backend,
 	const struct addr *address)
 {

@@ -71,6 +71,11 @@ void health_configure(struct health *health, struct snapshot *snapshot);
  * at once; the verdict stays as it is meanwhile. Survives health_configure, as the checker does. */
 void health_pause(struct health *health, const char *pool, const char *backend, bool paused);
 
+/* Counts a backend as down, as somebody has found before: its probes must bring it up again. False,
+ * and nothing done, when it is unknown or not probed. Calls nobody back. */
+bool health_take_down(
+	struct health *health, const char *pool, const char *backend, const struct addr *address);
+
 /* The last verdict by probes; true for an unknown backend. */
 bool health_is_up(const struct health *health, const char *pool, const char *backend,
 	const struct addr *address);

@@ -5,10 +5,12 @@
 
 #include "lb/balance_source.h"
 #include "lb/clock.h"
+#include "lb/pool.h"
 #include "lb/tally.h"
 #include "lb/wall.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +73,23 @@ backend_reset(struct backend *backend)
 	backend->suspended = false;
 	backend->greetings_missed = 0;
 	memset(backend->troubles, 0, sizeof(backend->troubles));
+}
+
+void
+backend_restore(struct backend *backend, const struct backend_record *record, bool greetings_count)
+{
+	backend->admin = record->state;
+	__atomic_store_n(&backend->cut_at_ms, record->cut_at_ms, __ATOMIC_RELAXED);
+	backend->since_ms = record->since_ms;
+	backend->probe_up = !record->probe_why;
+	if (record->probe_why)
+		snprintf(backend->probe_why, sizeof(backend->probe_why), "%s", record->probe_why);
+	backend->suspended = record->greetings_why && greetings_count;
+	if (!backend->suspended)
+		return;
+	snprintf(backend->suspended_why, sizeof(backend->suspended_why), "%s",
+		record->greetings_why);
+	backend_schedule_first_trial(backend, 0);
 }
 
 void

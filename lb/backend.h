@@ -26,6 +26,7 @@ enum {
 	BACKEND_WHY_MAX = 160, /* bytes: why it is out */
 };
 
+struct backend_record;
 struct pool;
 struct tally;
 
@@ -67,6 +68,11 @@ void backend_unref(struct backend *backend);
 
 /* Nothing is measured or ordered yet: up and ready. */
 void backend_reset(struct backend *backend);
+
+/* What it was with the process before; that it was out by its greetings counts only where they
+ * count, and it has its next trial at once. */
+void backend_restore(
+	struct backend *backend, const struct backend_record *record, bool greetings_count);
 
 /* What the configuration says of it. */
 void backend_configure(struct backend *backend, const struct backend_conf *conf);

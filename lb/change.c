@@ -8,6 +8,7 @@
 #include "lb/admin/admin.h"
 #include "lb/descriptors.h"
 #include "lb/log.h"
+#include "lb/pool_record.h"
 #include "lb/runtime.h"
 #include "lb/view.h"
 #include "lb/watch.h"
@@ -47,15 +48,15 @@ change_prepare(struct change *change, struct serving *serving, struct snapshot *
 	*change = (struct change){.runtime = NULL};
 	if (descriptors_check(snapshot, report) < 0)
 		return -1;
-	change->runtime = runtime_prepare(
-		serving->runtime, snapshot, serving->pools, serving->worker_count, report);
+	change->runtime = runtime_prepare(serving->runtime, serving->given, snapshot,
+		serving->pools, serving->worker_count, report);
 	if (!change->runtime)
 		return -1;
 	change->watch = watch_new(&snapshot->sources);
 	change->views = prepare_views(serving, change->runtime);
 	if (!change->watch || !change->views || health_prepare(serving->health, snapshot) < 0)
 		report_error(report, snapshot->file, 0, "no memory to serve this configuration");
-	else if (admin_prepare(serving->admin, snapshot, report) == 0)
+	else if (admin_prepare(serving->admin, serving->given, snapshot, report) == 0)
 		return 0;
 	change_drop(change, serving);
 	return -1;
@@ -67,6 +68,7 @@ change_drop(const struct change *change, const struct serving *serving)
 	if (change->views)
 		drop_views(change->views, serving->worker_count);
 	watch_free(change->watch);
+	json_decref(change->record);
 	admin_drop(serving->admin);
 	runtime_drop(change->runtime);
 }
@@ -84,6 +86,9 @@ change_commit(const struct change *change, struct serving *serving)
 		__ATOMIC_RELAXED);
 	runtime_commit(runtime, serving->pools);
 	health_configure(serving->health, snapshot);
+	if (change->record)
+		pool_record_restore(change->record, serving);
+	json_decref(change->record);
 	for (unsigned i = 0; i < serving->worker_count; i++)
 		worker_install(serving->workers[i], change->views[i]);
 	free(change->views);

@@ -12,8 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct activation;
 struct admin;
 struct health;
+struct json_t;
 struct pool_set;
 struct report;
 struct runtime;
@@ -31,9 +33,10 @@ struct serving {
 	struct health *health;
 	struct watcher *watcher;
 	struct admin *admin;
-	struct runtime *runtime; /* what is served now; NULL before the first change */
-	uint64_t changed_ms;     /* by wall_ms: since when */
-	bool refused;            /* a later load was */
+	struct activation *given; /* sockets, until the first change; NULL afterwards */
+	struct runtime *runtime;  /* what is served now; NULL before the first change */
+	uint64_t changed_ms;      /* by wall_ms: since when */
+	bool refused;             /* a later load was */
 };
 
 /* What is to be served from now on. */
@@ -41,6 +44,7 @@ struct change {
 	struct runtime *runtime;
 	struct view **views; /* one a worker */
 	struct watch *watch;
+	struct json_t *record; /* where the pools go on from (pool_record.h); NULL: nowhere */
 };
 
 /* Binds, and makes all else that the snapshot needs; it keeps a reference of its own. Returns 0,

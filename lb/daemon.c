@@ -5,6 +5,7 @@
 #include "lb/daemon.h"
 
 #include "health/health.h"
+#include "lb/activation.h"
 #include "lb/admin/admin.h"
 #include "lb/change.h"
 #include "lb/choose_engine.h"
@@ -18,7 +19,10 @@
 #include "lb/reload.h"
 #include "lb/runtime.h"
 #include "lb/stop.h"
+#include "lb/successor.h"
+#include "lb/supervisor.h"
 #include "lb/troubles.h"
+#include "lb/replacement.h"
 #include "lb/watcher.h"
 #include "lb/worker.h"
 
@@ -40,7 +44,8 @@ struct daemon {
 	struct orders orders;
 	struct troubles troubles;
 	struct stop stop;
-	ev_signal usr2;
+	struct successor successor;
+	struct replacement replacement;
 	ev_async worker_stopped;
 };
 
@@ -137,22 +142,6 @@ static const struct admin_orders admin_orders = {
 	.is_stopping = is_stopping,
 };
 
-/* Signals. */
-
-/* It kills who does not heed it, and all sessions with him. */
-static void
-on_usr2(struct ev_loop *loop, ev_signal *watcher, int ready)
-{
-	(void)loop;
-	(void)watcher;
-	(void)ready;
-	struct log_line line;
-	log_begin(&line, LOG_LEVEL_WARNING, "upgrade");
-	log_text(&line, "action", "refused");
-	log_text(&line, "detail", "not available in this version; restart it");
-	log_end(&line);
-}
-
 /* Start and end. */
 
 /* Told to stop while there is nothing yet to stop. */
@@ -233,6 +222,7 @@ make_parts(struct daemon *daemon, struct report *report)
 		&daemon->stop, snapshot);
 	orders_init(&daemon->orders, daemon->loop, &daemon->serving);
 	troubles_init(&daemon->troubles, daemon->loop, &daemon->serving);
+	replacement_init(&daemon->replacement, daemon->loop, &daemon->serving, daemon->file);
 	daemon->serving.admin = admin_new(daemon->loop, &daemon->serving, &admin_orders, daemon);
 	if (loads < 0 || !daemon->serving.admin || !daemon->serving.pools ||
 		!daemon->serving.health)
@@ -263,13 +253,24 @@ start(struct daemon *daemon, struct report *report)
 		stop_now(&daemon->stop);
 		return -1;
 	}
-	ev_signal_init(&daemon->usr2, on_usr2, SIGUSR2);
-	ev_signal_start(daemon->loop, &daemon->usr2);
+	if (successor_prepare(&daemon->successor, &change) < 0) {
+		fail_start("take over from the process before");
+		change_drop(&change, &daemon->serving);
+		stop_now(&daemon->stop);
+		return -1;
+	}
+	replacement_watch(&daemon->replacement, &daemon->stop, &daemon->successor);
 	reload_watch(&daemon->reload);
 	stop_watch(&daemon->stop);
 	change_commit(&change, &daemon->serving);
+	activation_free(daemon->serving.given, daemon->file, report);
+	daemon->serving.given = NULL;
 	notice_log(report);
 	log_ready(daemon);
+	if (successor_is_one_of_two(&daemon->successor))
+		successor_tell(&daemon->successor, daemon->loop);
+	else
+		supervisor_ready("Serving");
 	return 0;
 }
 
@@ -283,6 +284,8 @@ free_parts(struct daemon *daemon)
 	reload_fini(&daemon->reload);
 	orders_fini(&daemon->orders);
 	troubles_fini(&daemon->troubles);
+	replacement_fini(&daemon->replacement);
+	successor_fini(&daemon->successor);
 	admin_free(daemon->serving.admin);
 	if (daemon->serving.health)
 		health_free(daemon->serving.health);
@@ -309,14 +312,17 @@ daemon_run(const char *file)
 		fail_start("start");
 		return EXIT_FAILURE;
 	}
+	successor_init(&daemon.successor);
+	daemon.serving.given = activation_new(&report);
 	daemon.first = snapshot_load(file, &report);
-	if (!daemon.first) {
+	if (!daemon.first || !daemon.serving.given) {
 		notice_print(&report);
 	} else if (make_parts(&daemon, &report) == 0 && start(&daemon, &report) == 0) {
 		ev_run(daemon.loop, 0);
 		status = EXIT_SUCCESS;
 	}
 	free_parts(&daemon);
+	activation_free(daemon.serving.given, file, &report);
 	log_stop();
 	report_fini(&report);
 	return status;

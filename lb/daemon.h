@@ -1,6 +1,6 @@
 /*
  * `smtplb run`: the main thread. Starts everything, then waits for signals: HUP reloads, TERM stops
- * gracefully, a second TERM or INT stops now.
+ * gracefully, a second TERM or INT stops now, USR2 replaces the binary.
  */
 #ifndef LB_DAEMON_H
 #define LB_DAEMON_H

@@ -28,7 +28,7 @@ has_had_its_share(const struct session *session)
 static bool
 is_wanted_gone(const struct session *session)
 {
-	return !worker_view(view_worker(session->view)) || pool_is_draining(session->relay) ||
+	return worker_is_stopping(view_worker(session->view)) || pool_is_draining(session->relay) ||
 	       has_had_its_share(session);
 }
 

@@ -196,6 +196,19 @@ pool_order(struct pool *pool, const char *name, enum admin_state state, uint64_t
 	return backend ? 0 : -1;
 }
 
+void
+pool_restore(struct pool *pool, const struct backend_record *record)
+{
+	bool tell = false;
+	pthread_mutex_lock(&pool->mutex);
+	struct backend *backend = pool_find(pool, record->name, &record->address);
+	if (backend) {
+		backend_restore(backend, record, pool->greeting_fall > 0);
+		tell = pool_take_note(pool);
+	}
+	pool_unlock(pool, tell);
+}
+
 uint64_t
 pool_next_cut(struct pool *pool)
 {

@@ -51,6 +51,20 @@ void pool_probed(struct pool *pool, const char *backend, const struct addr *addr
  * Returns 0, or -1 when there is no such backend. */
 int pool_order(struct pool *pool, const char *backend, enum admin_state state, uint64_t drain_ms);
 
+/* What a backend is to go on with, as the process before has left it. */
+struct backend_record {
+	const char *name;
+	struct addr address;
+	enum admin_state state;
+	uint64_t cut_at_ms;        /* clock_ms; 0 = none */
+	uint64_t since_ms;         /* wall_ms */
+	const char *probe_why;     /* its probes keep it down; NULL: they don't */
+	const char *greetings_why; /* likewise its greetings */
+};
+
+/* Without a line in the log: nothing has changed. An unknown backend is ignored. */
+void pool_restore(struct pool *pool, const struct backend_record *record);
+
 /* When the next of its backends' drains is over, by clock_ms; 0 for none that is not over yet. */
 uint64_t pool_next_cut(struct pool *pool);
 

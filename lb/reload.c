@@ -9,6 +9,7 @@
 #include "lb/notice.h"
 #include "lb/runtime.h"
 #include "lb/stop.h"
+#include "lb/supervisor.h"
 #include "lb/watcher.h"
 
 #include <errno.h>
@@ -74,6 +75,8 @@ on_loaded(void *context, const struct loaded *loaded)
 		reload->serving->refused = true;
 	notice_log(loaded->report);
 	admin_load_ended(reload->serving->admin, !loaded->changed, loaded->report);
+	if (!loaded->changed && !reload->stop->begun)
+		supervisor_ready("Serving");
 	snapshot_unref(snapshot);
 }
 
@@ -102,13 +105,22 @@ on_changed(void *context, const char *path, struct sources *seen)
 	watcher_again(reload->serving->watcher);
 }
 
+static int
+begin(const struct reload *reload)
+{
+	if (loader_start(reload->loader) < 0)
+		return -1;
+	supervisor_reloading();
+	return 0;
+}
+
 static void
 on_hup(struct ev_loop *loop, ev_signal *watcher, int ready)
 {
 	(void)loop;
 	(void)ready;
 	struct reload *reload = watcher->data;
-	if (!reload->stop->begun && loader_start(reload->loader) < 0)
+	if (!reload->stop->begun && begin(reload) < 0)
 		refuse_load(reload, reload->file);
 }
 
@@ -153,5 +165,5 @@ reload_order(struct reload *reload, bool *behind)
 		errno = ESHUTDOWN;
 		return -1;
 	}
-	return loader_start(reload->loader);
+	return begin(reload);
 }

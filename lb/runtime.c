@@ -3,12 +3,14 @@
  */
 #include "lb/runtime.h"
 
+#include "lb/activation.h"
 #include "lb/io/socket.h"
 #include "lb/metrics.h"
 #include "lb/tally.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,24 +81,71 @@ warn_of_absence(struct report *report, const struct runtime *runtime, const stru
 		addr_format(&bind->endpoint.addr, text));
 }
 
-/* Takes over the sockets of an address that is served already, or makes them. */
 static int
-bind_one(struct runtime *runtime, const struct runtime *before, const struct bind_conf *bind,
-	struct binding *binding)
+bind_as_before(struct binding *binding, const struct binding *old)
 {
-	binding->fds = calloc(runtime->workers, sizeof(int));
+	binding->fds = calloc(old->fd_count, sizeof(int));
 	if (!binding->fds)
 		return -1;
-	const struct binding *old = find_binding(before, &bind->endpoint);
-	if (!old)
-		return socket_listen(&bind->endpoint, binding->fds, runtime->workers);
-	memcpy(binding->fds, old->fds, runtime->workers * sizeof(int));
+	memcpy(binding->fds, old->fds, old->fd_count * sizeof(int));
+	binding->fd_count = old->fd_count;
 	binding->inherited = true;
 	return 0;
 }
 
 static void
-bind_all(struct runtime *runtime, const struct runtime *before, struct report *report)
+close_all(const struct binding *binding)
+{
+	for (size_t i = 0; i < binding->fd_count; i++)
+		close(binding->fds[i]);
+}
+
+/* Several workers may accept from one queue. */
+static int
+share(struct binding *binding, size_t count, unsigned workers)
+{
+	assert(binding->fds);
+	int *fds = reallocarray(binding->fds, count < workers ? workers : count, sizeof(int));
+	if (fds)
+		binding->fds = fds;
+	binding->fd_count = count;
+	while (fds && binding->fd_count < workers) {
+		int fd = fcntl(fds[binding->fd_count - count], F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			break;
+		fds[binding->fd_count++] = fd;
+	}
+	if (fds && binding->fd_count >= workers)
+		return 0;
+	int error = errno;
+	close_all(binding);
+	errno = error;
+	return -1;
+}
+
+static int
+bind_anew(struct binding *binding, unsigned workers)
+{
+	binding->fds = calloc(workers, sizeof(int));
+	binding->fd_count = workers;
+	return binding->fds ? socket_listen(&binding->endpoint, binding->fds, workers) : -1;
+}
+
+/* Takes over the sockets of an address that is served already, or makes them. */
+static int
+bind_one(struct binding *binding, const struct runtime *before, struct activation *given,
+	unsigned workers)
+{
+	const struct binding *old = find_binding(before, &binding->endpoint);
+	if (old)
+		return bind_as_before(binding, old);
+	size_t count = activation_take(given, &binding->endpoint, &binding->fds);
+	return count > 0 ? share(binding, count, workers) : bind_anew(binding, workers);
+}
+
+static void
+bind_all(struct runtime *runtime, const struct runtime *before, struct activation *given,
+	struct report *report)
 {
 	const struct snapshot *snapshot = runtime->snapshot;
 	for (size_t i = 0; i < snapshot->listener_count; i++) {
@@ -108,7 +157,7 @@ bind_all(struct runtime *runtime, const struct runtime *before, struct report *r
 				.endpoint = bind->endpoint,
 				.listener = listener,
 			};
-			if (bind_one(runtime, before, bind, binding) == 0) {
+			if (bind_one(binding, before, given, runtime->workers) == 0) {
 				runtime->binding_count++;
 				if (!binding->inherited)
 					warn_of_absence(report, runtime, bind);
@@ -184,8 +233,8 @@ count_binds(const struct snapshot *snapshot)
 }
 
 struct runtime *
-runtime_prepare(const struct runtime *before, struct snapshot *snapshot, struct pool_set *set,
-	unsigned workers, struct report *report)
+runtime_prepare(const struct runtime *before, struct activation *given, struct snapshot *snapshot,
+	struct pool_set *set, unsigned workers, struct report *report)
 {
 	struct runtime *runtime = calloc(1, sizeof(*runtime));
 	size_t errors = report->errors;
@@ -200,7 +249,7 @@ runtime_prepare(const struct runtime *before, struct snapshot *snapshot, struct 
 	if (!runtime->pools || !runtime->bindings || !runtime->plan ||
 		prepare_limits(runtime, before) < 0 || make_tallies(runtime, before) < 0)
 		goto no_memory;
-	bind_all(runtime, before, report);
+	bind_all(runtime, before, given, report);
 	if (report->errors == errors)
 		return runtime;
 	runtime_drop(runtime);
@@ -217,8 +266,8 @@ runtime_drop(struct runtime *runtime)
 {
 	for (size_t i = 0; i < runtime->binding_count; i++) {
 		const struct binding *binding = &runtime->bindings[i];
-		for (unsigned j = 0; j < runtime->workers && !binding->inherited; j++)
-			close(binding->fds[j]);
+		if (!binding->inherited)
+			close_all(binding);
 	}
 	if (runtime->plan)
 		pool_plan_drop(runtime->plan);

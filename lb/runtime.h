@@ -20,10 +20,12 @@
 struct binding {
 	struct endpoint endpoint;
 	const struct listener_conf *listener;
-	int *fds;       /* one a worker, which owns it from the commit on */
-	bool inherited; /* from the runtime before */
+	int *fds;        /* in turn a worker's, who owns his from the commit on */
+	size_t fd_count; /* one for each of them, at least */
+	bool inherited;  /* from the runtime before */
 };
 
+struct activation;
 struct tally;
 
 struct runtime {
@@ -39,9 +41,10 @@ struct runtime {
 };
 
 /* Prepares to serve the snapshot, which it takes a reference of. before: what is served now, NULL
- * at the start. On an error returns NULL, with the reasons in the report and nothing changed. */
-struct runtime *runtime_prepare(const struct runtime *before, struct snapshot *snapshot,
-	struct pool_set *set, unsigned workers, struct report *report);
+ * at the start; given: sockets that are there already, NULL for none. On an error returns NULL,
+ * with the reasons in the report and nothing changed. */
+struct runtime *runtime_prepare(const struct runtime *before, struct activation *given,
+	struct snapshot *snapshot, struct pool_set *set, unsigned workers, struct report *report);
 
 /* Gives up a prepared runtime: closes the sockets it made. */
 void runtime_drop(struct runtime *runtime);

@@ -6,6 +6,7 @@
 #include "conf/snapshot.h"
 #include "lb/log.h"
 #include "lb/runtime.h"
+#include "lb/supervisor.h"
 #include "lb/worker.h"
 
 #include <signal.h>
@@ -29,13 +30,47 @@ stop_now(const struct stop *stop)
 }
 
 static void
+await_drain_timeout(struct stop *stop)
+{
+	uint64_t timeout_ms = stop->serving->runtime->snapshot->drain_timeout_ms;
+	ev_timer_stop(stop->loop, &stop->drain);
+	ev_timer_set(&stop->drain, (double)timeout_ms / 1000, 0);
+	ev_timer_start(stop->loop, &stop->drain);
+}
+
+static void
+drain(struct stop *stop)
+{
+	log_stopping("gracefully");
+	supervisor_stopping("Sessions finish");
+	stop->begun = stop->drains = true;
+	for (unsigned i = 0; i < stop->serving->worker_count; i++)
+		worker_stop(stop->serving->workers[i]);
+	await_drain_timeout(stop);
+}
+
+static void
 on_drain_timeout(struct ev_loop *loop, ev_timer *timer, int ready)
 {
 	(void)loop;
 	(void)ready;
-	const struct stop *stop = timer->data;
+	struct stop *stop = timer->data;
+	if (!stop->drains) {
+		drain(stop);
+		return;
+	}
 	for (unsigned i = 0; i < stop->serving->worker_count; i++)
 		worker_cut_late(stop->serving->workers[i]);
+}
+
+void
+stop_retire(struct stop *stop)
+{
+	log_stopping("upgrade");
+	stop->begun = true;
+	for (unsigned i = 0; i < stop->serving->worker_count; i++)
+		worker_retire(stop->serving->workers[i]);
+	await_drain_timeout(stop);
 }
 
 static void
@@ -45,7 +80,8 @@ on_interrupt(struct ev_loop *loop, ev_signal *watcher, int ready)
 	(void)ready;
 	struct stop *stop = watcher->data;
 	log_stopping("now");
-	stop->begun = true;
+	supervisor_stopping("Sessions are cut");
+	stop->begun = stop->drains = true;
 	stop_now(stop);
 }
 
@@ -53,17 +89,10 @@ static void
 on_term(struct ev_loop *loop, ev_signal *watcher, int ready)
 {
 	struct stop *stop = watcher->data;
-	if (stop->begun) {
+	if (stop->drains)
 		on_interrupt(loop, watcher, ready);
-		return;
-	}
-	log_stopping("gracefully");
-	stop->begun = true;
-	for (unsigned i = 0; i < stop->serving->worker_count; i++)
-		worker_stop(stop->serving->workers[i]);
-	uint64_t timeout_ms = stop->serving->runtime->snapshot->drain_timeout_ms;
-	ev_timer_set(&stop->drain, (double)timeout_ms / 1000, 0);
-	ev_timer_start(loop, &stop->drain);
+	else
+		drain(stop);
 }
 
 void

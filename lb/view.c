@@ -46,11 +46,33 @@ struct view {
 static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int ready);
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int ready);
 
+static void
+add_acceptor(struct view *view, const struct binding *binding, int fd)
+{
+	struct acceptor *acceptor = &view->acceptors[view->acceptor_count++];
+	acceptor->view = view;
+	acceptor->listener = binding->listener;
+	acceptor->endpoint = binding->endpoint;
+	acceptor->fd = fd;
+	ev_io_init(&acceptor->watcher, on_acceptable, fd, EV_READ);
+	acceptor->watcher.data = acceptor;
+}
+
+/* A worker's, at most. */
+static size_t
+count_sockets(const struct runtime *runtime)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < runtime->binding_count; i++)
+		count += runtime->bindings[i].fd_count / runtime->workers + 1;
+	return count;
+}
+
 struct view *
 view_new(struct worker *worker, struct runtime *runtime)
 {
-	size_t count = runtime->binding_count;
-	struct view *view = calloc(1, sizeof(*view) + count * sizeof(struct acceptor));
+	struct view *view =
+		calloc(1, sizeof(*view) + count_sockets(runtime) * sizeof(struct acceptor));
 	if (!view)
 		return NULL;
 	view->worker = worker;
@@ -58,16 +80,10 @@ view_new(struct worker *worker, struct runtime *runtime)
 	view->refs = 1;
 	ev_init(&view->pause, on_pause_over);
 	view->pause.data = view;
-	view->acceptor_count = count;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < runtime->binding_count; i++) {
 		const struct binding *binding = &runtime->bindings[i];
-		struct acceptor *acceptor = &view->acceptors[i];
-		acceptor->view = view;
-		acceptor->listener = binding->listener;
-		acceptor->endpoint = binding->endpoint;
-		acceptor->fd = binding->fds[worker_index(worker)];
-		ev_io_init(&acceptor->watcher, on_acceptable, acceptor->fd, EV_READ);
-		acceptor->watcher.data = acceptor;
+		for (size_t j = worker_index(worker); j < binding->fd_count; j += runtime->workers)
+			add_acceptor(view, binding, binding->fds[j]);
 	}
 	return view;
 }

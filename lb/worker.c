@@ -25,12 +25,13 @@ struct worker {
 	struct io io;
 	struct denials denials;
 	struct deadlines deadlines;
-	struct view *view; /* the current one; NULL before the first and once stopped */
+	struct view *view; /* the current one; NULL before the first and once retired */
 	ev_prepare reaper;
 	uint64_t id_base, id_count;
 	unsigned lingering;
-	int reserve_fd; /* -1 = not held */
-	bool stopping;
+	int reserve_fd;               /* -1 = not held */
+	bool retired;                 /* accepts no more */
+	bool stopping;                /* and wants its sessions gone */
 	bool late;                    /* and past its time */
 	struct session *first, *last; /* running, oldest first */
 	struct session *dead;
@@ -40,7 +41,7 @@ struct worker {
 	pthread_mutex_t mutex;
 	pthread_cond_t answered; /* for who waits until the thread has done something */
 	struct view *new_view;   /* NULL once it is the current one */
-	bool wants_look, wants_stop, wants_cut, wants_cut_late, wants_drain;
+	bool wants_look, wants_retire, wants_stop, wants_cut, wants_cut_late, wants_drain;
 	struct session_list *wants_list;
 	bool begun;
 	int begin_error; /* why it could not; 0 = it could */
@@ -128,6 +129,12 @@ worker_view(const struct worker *worker)
 }
 
 bool
+worker_is_stopping(const struct worker *worker)
+{
+	return worker->stopping;
+}
+
+bool
 worker_is_late(const struct worker *worker)
 {
 	return worker->late;
@@ -204,7 +211,7 @@ on_reap(struct ev_loop *loop, ev_prepare *reaper, int ready)
 		view_unref(session->view);
 		free(session);
 	}
-	if (worker->stopping && !worker->first && !worker->dead)
+	if (worker->retired && !worker->first && !worker->dead)
 		ev_break(loop, EVBREAK_ALL);
 }
 
@@ -244,6 +251,16 @@ change_view(struct worker *worker, struct view *view)
 }
 
 static void
+retire(struct worker *worker)
+{
+	struct view *old = worker->view;
+	worker->retired = true;
+	worker->view = NULL;
+	if (old)
+		view_retire(old, NULL);
+}
+
+static void
 on_wake(struct ev_loop *loop, ev_async *wake, int ready)
 {
 	(void)loop;
@@ -252,6 +269,7 @@ on_wake(struct ev_loop *loop, ev_async *wake, int ready)
 	pthread_mutex_lock(&worker->mutex);
 	struct view *view = worker->new_view;
 	bool wants_look = worker->wants_look;
+	bool wants_retire = worker->wants_retire;
 	bool wants_stop = worker->wants_stop;
 	bool wants_cut = worker->wants_cut;
 	bool wants_cut_late = worker->wants_cut_late;
@@ -266,12 +284,10 @@ on_wake(struct ev_loop *loop, ev_async *wake, int ready)
 		tell_each(worker, session_look_again);
 	if (wants_drain)
 		tell_each(worker, leave_look_again);
+	if (wants_retire && !worker->retired)
+		retire(worker);
 	if (wants_stop && !worker->stopping) {
-		struct view *old = worker->view;
 		worker->stopping = true;
-		worker->view = NULL;
-		if (old)
-			view_retire(old, NULL);
 		tell_each(worker, session_hurry);
 	}
 	if (wants_cut_late && !worker->late) {
@@ -330,10 +346,18 @@ worker_list(struct worker *worker, struct session_list *list)
 }
 
 void
+worker_retire(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->mutex);
+	worker->wants_retire = true;
+	wake_up(worker);
+}
+
+void
 worker_stop(struct worker *worker)
 {
 	pthread_mutex_lock(&worker->mutex);
-	worker->wants_stop = true;
+	worker->wants_retire = worker->wants_stop = true;
 	wake_up(worker);
 }
 

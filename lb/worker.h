@@ -54,6 +54,9 @@ void worker_drain(struct worker *worker);
 bool worker_list(struct worker *worker, struct session_list *list);
 
 /* Accept no more; the thread ends when the last session has. */
+void worker_retire(struct worker *worker);
+
+/* The same, and sessions that may leave, leave. */
 void worker_stop(struct worker *worker);
 
 /* It has had its time to stop: cut every session but those that await the reply to a final dot, and
@@ -71,9 +74,10 @@ struct denied *worker_denied(struct worker *worker);
 struct io *worker_io(struct worker *worker);
 struct deadlines *worker_deadlines(struct worker *worker);
 struct denials *worker_denials(struct worker *worker);
-struct view *worker_view(const struct worker *worker); /* in force; NULL once it stops */
-bool worker_is_late(const struct worker *worker);      /* it has had its time to stop */
-unsigned worker_index(const struct worker *worker);    /* from 0 */
+struct view *worker_view(const struct worker *worker); /* in force; NULL once it is retired */
+bool worker_is_stopping(const struct worker *worker);
+bool worker_is_late(const struct worker *worker);   /* it has had its time to stop */
+unsigned worker_index(const struct worker *worker); /* from 0 */
 const char *worker_hostname(const struct worker *worker);
 uint64_t worker_add(struct worker *worker, struct session *session); /* returns the session's id */
 void worker_remove(struct worker *worker, struct session *session);  /* freed a little later */

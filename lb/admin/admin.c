@@ -4,6 +4,7 @@
 #include "lb/admin/admin.h"
 
 #include "acl/report.h"
+#include "lb/activation.h"
 #include "lb/admin/http.h"
 #include "lb/admin/listen.h"
 #include "lb/admin/routes.h"
@@ -58,10 +59,20 @@ admin_free(struct admin *admin)
 }
 
 static int
-open_unix(struct admin *admin, const struct snapshot *snapshot)
+take_or_open(
+	struct unix_socket *unix_socket, struct activation *given, const struct snapshot *snapshot)
+{
+	const char *path = snapshot->admin.socket;
+	int fd = activation_take_unix(given, path);
+	return fd >= 0 ? unix_socket_take(unix_socket, path, fd)
+		       : unix_socket_open(unix_socket, path, snapshot->user);
+}
+
+static int
+open_unix(struct admin *admin, struct activation *given, const struct snapshot *snapshot)
 {
 	struct place *place = &admin->unix_next;
-	if (unix_socket_open(&place->unix_socket, snapshot->admin.socket, snapshot->user) < 0)
+	if (take_or_open(&place->unix_socket, given, snapshot) < 0)
 		return -1;
 	place->http =
 		http_new(admin->loop, place->unix_socket.fd, routes_handle_all, admin->routes);
@@ -73,13 +84,28 @@ open_unix(struct admin *admin, const struct snapshot *snapshot)
 	return -1;
 }
 
+/* One is enough: where more are given the rest would never be served. */
 static int
-open_tcp(struct admin *admin, const struct snapshot *snapshot)
+take_or_listen(const struct endpoint *at, struct activation *given, int *fd)
+{
+	int *fds;
+	size_t count = activation_take(given, at, &fds);
+	if (count == 0)
+		return socket_listen(at, fd, 1);
+	*fd = fds[0];
+	for (size_t i = 1; i < count; i++)
+		close(fds[i]);
+	free(fds);
+	return 0;
+}
+
+static int
+open_tcp(struct admin *admin, struct activation *given, const struct snapshot *snapshot)
 {
 	struct place *place = &admin->tcp_next;
 	int fd;
 	place->endpoint = snapshot->admin.listen;
-	if (socket_listen(&place->endpoint, &fd, 1) < 0)
+	if (take_or_listen(&place->endpoint, given, &fd) < 0)
 		return -1;
 	place->http = http_new(admin->loop, fd, routes_handle_reads, admin->routes);
 	if (place->http)
@@ -127,7 +153,8 @@ report_failure(
 }
 
 int
-admin_prepare(struct admin *admin, const struct snapshot *snapshot, struct report *report)
+admin_prepare(struct admin *admin, struct activation *given, const struct snapshot *snapshot,
+	struct report *report)
 {
 	const struct admin_conf *conf = &snapshot->admin;
 	char text[ENDPOINT_TEXT_MAX];
@@ -135,11 +162,11 @@ admin_prepare(struct admin *admin, const struct snapshot *snapshot, struct repor
 	const char *now = admin->unix_now.unix_socket.path;
 	admin->unix_next = admin->tcp_next = (struct place){.http = NULL};
 	admin->keeps_unix = admin->unix_now.http && strcmp(now, conf->socket) == 0;
-	if (*conf->socket && !admin->keeps_unix && open_unix(admin, snapshot) < 0)
+	if (*conf->socket && !admin->keeps_unix && open_unix(admin, given, snapshot) < 0)
 		result = report_failure(snapshot, conf->socket, conf->socket_line, report);
 	admin->keeps_tcp = admin->tcp_now.http && conf->listens &&
 			   same_endpoint(&admin->tcp_now.endpoint, &conf->listen);
-	if (conf->listens && !admin->keeps_tcp && open_tcp(admin, snapshot) < 0 &&
+	if (conf->listens && !admin->keeps_tcp && open_tcp(admin, given, snapshot) < 0 &&
 		report_failure(snapshot, endpoint_format(&conf->listen, text), conf->listen_line,
 			report) < 0)
 		result = -1;
@@ -176,6 +203,33 @@ admin_commit(struct admin *admin)
 		move(&admin->unix_now, &admin->unix_next);
 	if (!admin->keeps_tcp)
 		move(&admin->tcp_now, &admin->tcp_next);
+}
+
+size_t
+admin_sockets(const struct admin *admin, int fds[ADMIN_SOCKETS_MAX])
+{
+	size_t count = 0;
+	if (admin->unix_now.http)
+		fds[count++] = http_socket(admin->unix_now.http);
+	if (admin->tcp_now.http)
+		fds[count++] = http_socket(admin->tcp_now.http);
+	return count;
+}
+
+static void
+leave(struct place *place)
+{
+	if (place->http)
+		http_retire(place->http);
+	unix_socket_leave(&place->unix_socket);
+	place->http = NULL;
+}
+
+void
+admin_leave(struct admin *admin)
+{
+	leave(&admin->unix_now);
+	leave(&admin->tcp_now);
 }
 
 void

@@ -12,6 +12,7 @@
 #include <ev.h>
 #include <stdbool.h>
 
+struct activation;
 struct admin;
 struct serving;
 
@@ -33,11 +34,23 @@ struct admin *admin_new(struct ev_loop *loop, const struct serving *serving,
 void admin_free(struct admin *admin); /* NULL is fine; takes its socket's path away */
 
 /* To listen where the snapshot says, in two steps: what can fail, and what can't. What stays the
- * same stays open. Where it can't listen, that is an error in the report (-1), but for the default
- * places, which nobody has asked for: a warning. */
-int admin_prepare(struct admin *admin, const struct snapshot *snapshot, struct report *report);
+ * same stays open; given: sockets that are there already, NULL for none. Where it can't listen,
+ * that is an error in the report (-1), but for the default places, which nobody has asked for: a
+ * warning. */
+int admin_prepare(struct admin *admin, struct activation *given, const struct snapshot *snapshot,
+	struct report *report);
 void admin_drop(struct admin *admin);
 void admin_commit(struct admin *admin);
+
+/* The sockets at which it listens now, for somebody else to take over. Returns how many. */
+enum {
+	ADMIN_SOCKETS_MAX = 2,
+};
+size_t admin_sockets(const struct admin *admin, int fds[ADMIN_SOCKETS_MAX]);
+
+/* Somebody else serves there from now on: accepts no more, and leaves the Unix socket's path to
+ * him. */
+void admin_leave(struct admin *admin);
 
 /* A load has ended. own: it was the one that was asked for, and report says what came of it
  * (errors: refused); otherwise it was another, behind which those who asked have waited. */

@@ -325,6 +325,12 @@ http_start(struct http *http)
 	ev_io_start(http->loop, &http->ready);
 }
 
+int
+http_socket(const struct http *http)
+{
+	return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd;
+}
+
 void
 http_retire(struct http *http)
 {

@@ -32,6 +32,9 @@ struct http *http_new(struct ev_loop *loop, int fd, http_handler_fn *handler, vo
 /* Serves from now on. */
 void http_start(struct http *http);
 
+/* The listening socket, which stays the server's. */
+int http_socket(const struct http *http);
+
 /* Accepts no more, and goes when the last connection has: of an exchange that waits for its answer
  * the client still gets it. */
 void http_retire(struct http *http);

@@ -74,24 +74,32 @@ bind_there(int fd, const struct sockaddr_un *address)
 	return bind(fd, any, sizeof(*address));
 }
 
+static int
+remember(struct unix_socket *unix_socket, const char *path)
+{
+	struct stat stat;
+	if (lstat(path, &stat) < 0)
+		return -1;
+	unix_socket->device = stat.st_dev;
+	unix_socket->inode = stat.st_ino;
+	return 0;
+}
+
 /* Between bind and chmod the umask may keep out more, never less. */
 static int
 open_there(struct unix_socket *unix_socket, const struct sockaddr_un *address, const char *user)
 {
-	struct stat stat;
 	int fd = unix_socket->fd;
 	if (fchmod(fd, SOCKET_MODE) < 0 || bind_there(fd, address) < 0)
 		return -1;
-	if (chmod(address->sun_path, SOCKET_MODE) < 0 || lstat(address->sun_path, &stat) < 0 ||
-		listen(fd, BACKLOG) < 0) {
+	if (chmod(address->sun_path, SOCKET_MODE) < 0 ||
+		remember(unix_socket, address->sun_path) < 0 || listen(fd, BACKLOG) < 0) {
 		int error = errno;
 		unlink(address->sun_path);
 		errno = error;
 		return -1;
 	}
 	give_to(address->sun_path, user);
-	unix_socket->device = stat.st_dev;
-	unix_socket->inode = stat.st_ino;
 	return 0;
 }
 
@@ -119,6 +127,23 @@ unix_socket_open(struct unix_socket *unix_socket, const char *path, const char *
 	return -1;
 }
 
+int
+unix_socket_take(struct unix_socket *unix_socket, const char *path, int fd)
+{
+	*unix_socket = (struct unix_socket){.fd = fd, .path = strdup(path)};
+	if (unix_socket->path && remember(unix_socket, path) == 0)
+		return 0;
+	unix_socket_leave(unix_socket);
+	return -1;
+}
+
+void
+unix_socket_leave(struct unix_socket *unix_socket)
+{
+	free(unix_socket->path);
+	unix_socket->path = NULL;
+}
+
 void
 unix_socket_remove(struct unix_socket *unix_socket)
 {
@@ -126,6 +151,5 @@ unix_socket_remove(struct unix_socket *unix_socket)
 	if (unix_socket->path && lstat(unix_socket->path, &stat) == 0 &&
 		stat.st_dev == unix_socket->device && stat.st_ino == unix_socket->inode)
 		unlink(unix_socket->path);
-	free(unix_socket->path);
-	unix_socket->path = NULL;
+	unix_socket_leave(unix_socket);
 }

@@ -22,6 +22,12 @@ struct unix_socket {
  * only, where we are root and it is missing. Returns 0, or -1 with errno. */
 int unix_socket_open(struct unix_socket *unix_socket, const char *path, const char *user);
 
+/* The same with a socket that listens at the path already. Returns 0, or -1 with errno. */
+int unix_socket_take(struct unix_socket *unix_socket, const char *path, int fd);
+
+/* Forgets the path, which somebody else looks after now. Does not close the descriptor. */
+void unix_socket_leave(struct unix_socket *unix_socket);
+
 /* Takes away the path, if it is still ours, and forgets it. Does not close the descriptor. */
 void unix_socket_remove(struct unix_socket *unix_socket);
 

@@ -4,6 +4,7 @@
 #include "lb/io/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -168,6 +169,43 @@ listen_one(const struct endpoint *at, bool first)
 	return fd;
 fail:
 	return close_with_error(fd);
+}
+
+static int
+get_option(int fd, int level, int option)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+	return getsockopt(fd, level, option, &value, &len) < 0 ? -1 : value;
+}
+
+int
+socket_adopt_any(int fd)
+{
+	int type = get_option(fd, SOL_SOCKET, SO_TYPE);
+	if (type < 0)
+		return -1;
+	errno = EAFNOSUPPORT;
+	if (type != SOCK_STREAM)
+		return -1;
+	errno = EINVAL;
+	if (get_option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 1)
+		return -1;
+	return fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -1 : 0;
+}
+
+int
+socket_adopt(int fd, const struct endpoint *at)
+{
+	errno = EAFNOSUPPORT;
+	if (at->addr.family == ADDR_NONE || socket_adopt_any(fd) < 0)
+		return -1;
+	errno = EADDRINUSE;
+	if (at->addr.family == ADDR_V6 && get_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 1)
+		return -1;
+	if (set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0)
+		return -1;
+	return socket_detect_death(fd);
 }
 
 int

@@ -54,6 +54,15 @@ int socket_begin_connect(int fd, const struct endpoint *to);
  * only. Fills fds and returns 0, or -1 with errno and nothing left open. */
 int socket_listen(const struct endpoint *at, int *fds, unsigned count);
 
+/* Gives a listening socket that somebody else has made, on any address, what a listening socket of
+ * ours has. Returns 0, or -1 with errno: EINVAL where it does not listen, EAFNOSUPPORT where it is
+ * no stream socket. */
+int socket_adopt_any(int fd);
+
+/* The same on a TCP address, with what its connections are to have; EADDRINUSE where an IPv6 socket
+ * takes IPv4 too. */
+int socket_adopt(int fd, const struct endpoint *at);
+
 /* Whether some interface has the address now. */
 bool socket_is_ours(const struct addr *addr);
 

@@ -54,14 +54,14 @@ def with_engine(text):
 class Balancer:
     """One running balancer. Its log is read as it comes; `wait` waits for an event in it."""
 
-    def __init__(self, folder, text, prefix=()):
+    def __init__(self, folder, text, prefix=(), program=PROGRAM, **popen):
         self.conf = Path(folder) / "smtplb.conf"
         self.write(text)
         self.events = []
         self.lines = []
         self.changed = threading.Condition()
         self.process = subprocess.Popen(
-            [*prefix, PROGRAM, "run", "-c", str(self.conf)], stderr=subprocess.PIPE
+            [*prefix, program, "run", "-c", str(self.conf)], stderr=subprocess.PIPE, **popen
         )
         self.pid = self.process.pid
         self.closed = False
@@ -159,10 +159,10 @@ class Balancer:
         assert code == 0, f"exit code {code}:\n{self.log()}"
 
 
-def run(*arguments, **options):
+def run(*arguments, prefix=(), **options):
     """A command of smtplb that ends by itself."""
     return subprocess.run(
-        [PROGRAM, *map(str, arguments)],
+        [*prefix, PROGRAM, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=DEADLINE,

@@ -109,12 +109,12 @@ def start(request, tmp_path):
     code checked, at the test's end. folder: for its configuration, instead of one of its own."""
     request.node.balancers = []
 
-    def make(setup, prefix=(), ready=True, folder=None):
+    def make(setup, prefix=(), ready=True, folder=None, **options):
         if folder is None:
             folder = tmp_path / str(len(request.node.balancers))
             folder.mkdir()
         text = setup.text() if isinstance(setup, Setup) else setup
-        balancer = Balancer(folder, text, prefix)
+        balancer = Balancer(folder, text, prefix, **options)
         request.node.balancers.append(balancer)
         if ready:
             balancer.ready()

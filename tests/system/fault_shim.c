@@ -62,6 +62,7 @@ enum function {
 	F_pipe2,
 	F_memfd_create,
 	F_mmap,
+	F_socketpair,
 	F_sendmsg,
 	F_lstat,
 	F_fchmod,
@@ -255,6 +256,8 @@ WRAP(int, lstat, (const char *path, struct stat *st), (path, st))
 WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode))
 WRAP(int, chmod, (const char *path, mode_t mode), (path, mode))
 WRAP(int, unlink, (const char *path), (path))
+WRAP(int, socketpair, (int domain, int type, int protocol, int fds[2]),
+	(domain, type, protocol, fds))
 WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags))
 
 WRAP(int, initgroups, (const char *user, gid_t group), (user, group))

@@ -39,6 +39,7 @@ FUNCTIONS = {
     "pipe2": ["EMFILE"],
     "memfd_create": ["EMFILE"],
     "mmap": ["ENOMEM"],
+    "socketpair": [],  # of an upgrade
     "sendmsg": ["ECONNRESET", "EPIPE", "EINTR"],
     # Of a socket in the file system.
     "lstat": ["EACCES"],

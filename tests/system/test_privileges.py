@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from balancer import PROGRAM, Setup, run
+from generations import Generations
 from peers import DEADLINE, connect, smtp
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop root's powers")
@@ -81,6 +82,31 @@ def test_reload_binds_another_low_port_as_the_user(start, relay, folder):
             assert client.line() == b"220 one ESMTP"
             assert client.quit() == b"221 bye"
     assert not balancer.find("config", action="warning")
+
+
+def test_an_upgrade_keeps_the_one_power(start, relay, folder):
+    """The new process is the user from its first moment, and can still bind low ports."""
+    setup = low_port_setup([relay(smtp(b"one"))], [25])
+    mine = Generations(start(text_of(setup), folder=folder))
+    account = pwd.getpwnam(USER)
+    try:
+        for ports in ((25, 465), (25, 465, 587)):
+            mine.balancer.write(text_of(low_port_setup(setup.relays, ports)))
+            before = mine.pid
+            mine.upgrade()
+            mine.await_end(before)
+            seen = status(mine)
+            assert seen["Uid"].split() == [str(account.pw_uid)] * 4
+            assert int(seen["CapEff"], 16) == int(seen["CapPrm"], 16) == NET_BIND_SERVICE
+            assert seen["NoNewPrivs"] == "1"
+            for port in ports:
+                with connect((HOST, port)) as client:
+                    assert client.line() == b"220 one ESMTP"
+        assert mine.reload(text_of(low_port_setup(setup.relays, [25, 2525, 993]))) == "reloaded"
+        with connect((HOST, 993)) as client:
+            assert client.line() == b"220 one ESMTP"
+    finally:
+        mine.stop()
 
 
 def test_file_that_the_user_can_not_read_refuses_the_reload(start, relay, folder):

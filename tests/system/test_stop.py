@@ -115,22 +115,6 @@ def test_stop_now(start, relay, first, second):
     balancer.wait("session", result="drained", end="balancer")
 
 
-def test_usr2_costs_nobody_anything(start, relay):
-    """This version can't replace its binary, and says so."""
-    one = relay()
-    setup = Setup([one])
-    balancer = start(setup)
-    client, conn = open_session(setup, one)
-    balancer.signal(signal.SIGUSR2)
-    assert balancer.wait("upgrade", action="refused")["level"] == "warning"
-    client.send(b"RSET\r\n")
-    assert conn.line() == b"RSET"
-    conn.send(b"250 ok\r\n")
-    assert client.line() == b"250 ok"
-    assert balancer.process.poll() is None
-    client.close()
-
-
 def test_hup_while_stopping_is_ignored(start, relay):
     one, two = relay(), relay(smtp(b"two"))
     setup = Setup([one])

@@ -69,7 +69,7 @@ serve(struct site *site, struct runtime *before, const char *listener)
 {
 	struct snapshot *snapshot = snapshot_of(site, listener);
 	struct runtime *runtime =
-		runtime_prepare(before, snapshot, site->set, WORKERS, &site->report);
+		runtime_prepare(before, NULL, snapshot, site->set, WORKERS, &site->report);
 	ck_assert_ptr_nonnull(runtime);
 	runtime_commit(runtime, site->set);
 	snapshot_unref(snapshot);
@@ -123,7 +123,7 @@ START_TEST(no_memory_for_a_runtime)
 	unsigned refused = 0;
 	while (!runtime) {
 		memory_refused = ++refused;
-		runtime = runtime_prepare(NULL, snapshot, site.set, WORKERS, &site.report);
+		runtime = runtime_prepare(NULL, NULL, snapshot, site.set, WORKERS, &site.report);
 	}
 	memory_refused = 0;
 	ck_assert_uint_gt(refused, 8);

@@ -1,0 +1,309 @@
+/*
+ * See replacement.h.
+ */
+#include "lb/replacement.h"
+
+#include "conf/snapshot.h"
+#include "lb/admin/admin.h"
+#include "lb/log.h"
+#include "lb/pool_record.h"
+#include "lb/runtime.h"
+#include "lb/spawn.h"
+#include "lb/stop.h"
+#include "lb/successor.h"
+#include "lb/supervisor.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	PATIENCE_S = 60, /* for the new process to be prepared: lists may be long */
+	ANSWER_S = 5,    /* for what takes it no time, while we wait */
+	DETAIL_MAX = 128,
+};
+
+static void
+tell(const struct replacement *replacement, enum log_level level, const char *action,
+	const char *detail)
+{
+	struct log_line line;
+	log_begin(&line, level, "upgrade");
+	log_text(&line, "action", action);
+	log_number(&line, "pid", replacement->pid ? (uint64_t)replacement->pid : LOG_NONE);
+	log_text(&line, "detail", detail);
+	log_end(&line);
+}
+
+static void
+forget(struct replacement *replacement)
+{
+	ev_io_stop(replacement->loop, &replacement->answer);
+	ev_child_stop(replacement->loop, &replacement->end);
+	ev_timer_stop(replacement->loop, &replacement->patience);
+}
+
+/* Nothing has changed, and the next one may come. */
+static void
+fail(struct replacement *replacement, const char *detail)
+{
+	tell(replacement, LOG_LEVEL_ERROR, "failed", detail);
+	forget(replacement);
+	kill(replacement->pid, SIGKILL);
+	close(replacement->talk);
+	replacement->talk = -1;
+	replacement->pid = 0;
+}
+
+/* The new process serves. The talk stays open for as long as we live. */
+static void
+hand_over(struct replacement *replacement)
+{
+	tell(replacement, LOG_LEVEL_INFO, "done", NULL);
+	forget(replacement);
+	supervisor_hand_over(replacement->pid);
+	admin_leave(replacement->serving->admin);
+	stop_retire(replacement->stop);
+}
+
+/* The main thread waits, so that nothing is ordered or measured that the record does not have. */
+static int
+leave_record(const struct replacement *replacement)
+{
+	json_t *record = pool_record_new(replacement->serving);
+	char answer = 0;
+	int result = record ? json_dumpfd(record, replacement->talk, JSON_COMPACT) : -1;
+	json_decref(record);
+	if (result == 0 && recv(replacement->talk, &answer, 1, 0) == 1 &&
+		answer == REPLACEMENT_READY)
+		return 0;
+	return -1;
+}
+
+static void
+on_prepared(struct replacement *replacement)
+{
+	if (replacement->stop->begun)
+		fail(replacement, "this process stops");
+	else if (leave_record(replacement) == 0)
+		hand_over(replacement);
+	else
+		fail(replacement, "the new process did not take over");
+}
+
+static void
+on_not_run(struct replacement *replacement)
+{
+	int error = 0;
+	char detail[DETAIL_MAX];
+	if (recv(replacement->talk, &error, sizeof(error), MSG_DONTWAIT) != sizeof(error))
+		error = EIO;
+	snprintf(detail, sizeof(detail), "%s can't be run: %s", replacement->path, strerror(error));
+	fail(replacement, detail);
+}
+
+/* Of one that says nothing and closes the talk, the end will tell. */
+static void
+on_answer(struct ev_loop *loop, ev_io *watcher, int ready)
+{
+	(void)ready;
+	struct replacement *replacement = watcher->data;
+	char answer = 0;
+	ssize_t len = recv(replacement->talk, &answer, 1, MSG_DONTWAIT);
+	if (len == 1 && answer == REPLACEMENT_PREPARED)
+		on_prepared(replacement);
+	else if (len == 1 && answer == SPAWN_FAILED)
+		on_not_run(replacement);
+	else if (len == 1)
+		fail(replacement, "the new process does not know how to take over");
+	else if (len == 0)
+		ev_io_stop(loop, watcher);
+}
+
+static void
+on_end(struct ev_loop *loop, ev_child *child, int ready)
+{
+	(void)loop;
+	(void)ready;
+	struct replacement *replacement = child->data;
+	char detail[DETAIL_MAX];
+	if (ev_is_active(&replacement->answer)) {
+		on_answer(loop, &replacement->answer, EV_READ);
+		if (replacement->pid == 0)
+			return;
+	}
+	if (WIFSIGNALED(child->rstatus))
+		snprintf(detail, sizeof(detail), "the new process was ended by signal %d",
+			WTERMSIG(child->rstatus));
+	else
+		snprintf(detail, sizeof(detail),
+			"the new process ended with status %d; what it said is in its log",
+			WEXITSTATUS(child->rstatus));
+	fail(replacement, detail);
+}
+
+static void
+on_patience_over(struct ev_loop *loop, ev_timer *timer, int ready)
+{
+	(void)loop;
+	(void)ready;
+	fail(timer->data, "the new process was not ready in time");
+}
+
+/* All sockets at which we listen, for free(3). */
+static int *
+collect_sockets(const struct replacement *replacement, size_t *count)
+{
+	const struct runtime *runtime = replacement->serving->runtime;
+	size_t max = ADMIN_SOCKETS_MAX;
+	for (size_t i = 0; i < runtime->binding_count; i++)
+		max += runtime->bindings[i].fd_count;
+	int *sockets = calloc(max, sizeof(int));
+	if (!sockets)
+		return NULL;
+	*count = admin_sockets(replacement->serving->admin, sockets);
+	for (size_t i = 0; i < runtime->binding_count; i++) {
+		const struct binding *binding = &runtime->bindings[i];
+		memcpy(sockets + *count, binding->fds, binding->fd_count * sizeof(int));
+		*count += binding->fd_count;
+	}
+	return sockets;
+}
+
+static int
+start_process(struct replacement *replacement, int talk)
+{
+	char run[] = "run", file_option[] = "-c", *file = strdup(replacement->file);
+	char *const arguments[] = {replacement->path, run, file_option, file, NULL};
+	struct spawn spawn = {
+		.path = replacement->path,
+		.arguments = arguments,
+		.talk = talk,
+		.talk_name = REPLACEMENT_TALK,
+	};
+	int *sockets = collect_sockets(replacement, &spawn.socket_count);
+	spawn.sockets = sockets;
+	pid_t pid = file && sockets ? spawn_start(&spawn) : -1;
+	int error = errno;
+	free(sockets);
+	free(file);
+	errno = error;
+	if (pid < 0)
+		return -1;
+	replacement->pid = pid;
+	return 0;
+}
+
+static void
+limit_waiting(int fd)
+{
+	const struct timeval limit = {.tv_sec = ANSWER_S};
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+}
+
+static int
+begin(struct replacement *replacement)
+{
+	int ends[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	int result = start_process(replacement, ends[1]);
+	int error = errno;
+	close(ends[1]);
+	if (result < 0) {
+		close(ends[0]);
+		errno = error;
+		return -1;
+	}
+	replacement->talk = ends[0];
+	limit_waiting(replacement->talk);
+	ev_io_set(&replacement->answer, replacement->talk, EV_READ);
+	ev_io_start(replacement->loop, &replacement->answer);
+	ev_child_set(&replacement->end, replacement->pid, 0);
+	ev_child_start(replacement->loop, &replacement->end);
+	ev_timer_set(&replacement->patience, PATIENCE_S, 0);
+	ev_timer_start(replacement->loop, &replacement->patience);
+	return 0;
+}
+
+/* NULL when there is nothing in the way. */
+static const char *
+why_not(const struct replacement *replacement)
+{
+	if (replacement->pid)
+		return "another one is under way";
+	if (replacement->stop->begun)
+		return "this process stops";
+	if (successor_is_one_of_two(replacement->successor))
+		return "the process before this one still has sessions; two are enough";
+	if (!replacement->path)
+		return "where this program is can't be told";
+	return NULL;
+}
+
+static void
+on_usr2(struct ev_loop *loop, ev_signal *watcher, int ready)
+{
+	(void)loop;
+	(void)ready;
+	struct replacement *replacement = watcher->data;
+	const char *why = why_not(replacement);
+	if (why)
+		tell(replacement, LOG_LEVEL_WARNING, "refused", why);
+	else if (begin(replacement) < 0)
+		tell(replacement, LOG_LEVEL_ERROR, "failed", strerror(errno));
+	else
+		tell(replacement, LOG_LEVEL_INFO, "started", replacement->path);
+}
+
+/* As it was when we were started: another may be there since. */
+static char *
+find_path(void)
+{
+	char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path));
+	return len > 0 && len < PATH_MAX ? strndup(path, (size_t)len) : NULL;
+}
+
+void
+replacement_init(struct replacement *replacement, struct ev_loop *loop,
+	const struct serving *serving, const char *file)
+{
+	*replacement = (struct replacement){
+		.loop = loop,
+		.serving = serving,
+		.file = file,
+		.path = find_path(),
+		.talk = -1,
+	};
+	ev_signal_init(&replacement->usr2, on_usr2, SIGUSR2);
+	ev_init(&replacement->answer, on_answer);
+	ev_child_init(&replacement->end, on_end, 0, 0);
+	ev_init(&replacement->patience, on_patience_over);
+	replacement->usr2.data = replacement->answer.data = replacement;
+	replacement->end.data = replacement->patience.data = replacement;
+}
+
+void
+replacement_fini(struct replacement *replacement)
+{
+	free(replacement->path);
+	if (replacement->talk >= 0 && replacement->loop)
+		close(replacement->talk);
+}
+
+void
+replacement_watch(
+	struct replacement *replacement, struct stop *stop, const struct successor *successor)
+{
+	replacement->stop = stop;
+	replacement->successor = successor;
+	ev_signal_start(replacement->loop, &replacement->usr2);
+}
