@@ -81,7 +81,7 @@ check_log(const struct load *load, cfg_t *log, struct snapshot *snapshot)
 	static const struct choice formats[] = {
 		{.name = "logfmt", .value = LOG_LOGFMT},
 		{.name = "json", .value = LOG_JSON},
-		{.name = "elb", .refused = true},
+		{.name = "elb", .value = LOG_ELB},
 		{.name = NULL},
 	};
 	static const struct choice levels[] = {

@@ -35,6 +35,7 @@ enum log_target {
 enum log_format {
 	LOG_LOGFMT,
 	LOG_JSON,
+	LOG_ELB,
 };
 
 enum balance {

@@ -217,11 +217,13 @@ attempt_succeed(struct session *session, size_t behind)
 	struct attempt *attempt = gate_attempt(session);
 	struct chunk *held = attempt->held;
 	struct backend_counts *counts = session_counts_backend(session);
-	uint64_t greeting_us = clock_us() - attempt->began_us - attempt->connect_us;
+	uint64_t connected_us = attempt->began_us + attempt->connect_us;
+	uint64_t greeting_us = clock_us() - connected_us;
 	tally_add(&counts->sessions, 1);
 	durations_add(&counts->greeting, greeting_us);
-	session->connect_ms = (uint32_t)(attempt->connect_us / 1000);
-	session->greeting_ms = (uint32_t)(greeting_us / 1000);
+	session->wait_us = (uint32_t)clock_min(connected_us - session->began_us, UINT32_MAX);
+	session->connect_us = (uint32_t)clock_min(attempt->connect_us, UINT32_MAX);
+	session->greeting_us = (uint32_t)clock_min(greeting_us, UINT32_MAX);
 	pool_attempted(&attempt->pick, ATTEMPT_GREETED, NULL);
 	gate_passed(session, held, behind);
 }

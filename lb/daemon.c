@@ -201,6 +201,7 @@ make_parts(struct daemon *daemon, struct report *report)
 		.on_stopped = on_worker_stopped,
 		.context = daemon,
 	};
+	log_set_name(snapshot->hostname);
 	daemon->loop = ev_default_loop(EVFLAG_AUTO);
 	daemon->serving.workers = calloc(snapshot->workers, sizeof(struct worker *));
 	if (!daemon->loop || !daemon->serving.workers)

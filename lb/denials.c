@@ -3,6 +3,7 @@
  */
 #include "lb/denials.h"
 
+#include "lb/clock.h"
 #include "lb/denied.h"
 #include "lb/limits.h"
 #include "lb/log.h"
@@ -18,16 +19,15 @@ static const char *const action_names[] = {
 };
 
 static void
-begin_line(struct log_line *line, const char *event, const struct session *session)
+log_client(struct log_line *line, const struct session *session)
 {
 	char id[SESSION_ID_MAX];
-	log_begin(line, LOG_LEVEL_INFO, event);
 	log_text(line, "id", session_id_format(session, id));
 	log_text(line, "listener", session->listener->name);
 	log_endpoint(line, "client", &session->source);
 }
 
-/* The line about so many, with the keys that the line about one has. */
+/* The line about so many, with the keys that the line about one has. It is no client's. */
 static void
 log_sum(const char *event, const char *what, const char *how, uint64_t count)
 {
@@ -84,7 +84,8 @@ denials_add(struct denials *denials, const struct session *session, const struct
 		return;
 	char rule[512];
 	struct log_line line;
-	begin_line(&line, "denied", session);
+	log_begin_client(&line, LOG_LEVEL_INFO, "denied", clock_us() - session->began_us);
+	log_client(&line, session);
 	log_text(&line, "rule", verdict_format(verdict, rule, sizeof(rule)));
 	log_text(&line, "action", action_names[session->listener->on_deny]);
 	log_end(&line);
@@ -98,7 +99,8 @@ denials_limit(struct denials *denials, const struct session *session, enum limit
 		return;
 	char text[RATE_TEXT_MAX];
 	struct log_line line;
-	begin_line(&line, "limited", session);
+	log_begin(&line, LOG_LEVEL_INFO, "limited");
+	log_client(&line, session);
 	log_text(&line, "limit", limit_name(limit));
 	log_text(&line, "rate", rate->count ? limits_rate_format(rate, text) : NULL);
 	log_end(&line);

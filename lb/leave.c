@@ -22,7 +22,7 @@ has_had_its_share(const struct session *session)
 		tracker_messages(&session->tracker) >= pool->rebalance_messages)
 		return true;
 	return pool->rebalance_age_ms &&
-	       clock_ms_until(session->began_ms + pool->rebalance_age_ms) == 0;
+	       clock_ms_until(session->began_us / 1000 + pool->rebalance_age_ms) == 0;
 }
 
 static bool
@@ -116,7 +116,7 @@ leave_deadline(const struct session *session)
 	if (is_wanted_gone(session))
 		return clock_min(idle_ms, session->touched_ms + PAUSE_MS);
 	if (pool->rebalance_age_ms)
-		return clock_min(idle_ms, session->began_ms + pool->rebalance_age_ms);
+		return clock_min(idle_ms, session->began_us / 1000 + pool->rebalance_age_ms);
 	return idle_ms;
 }
 

@@ -1,20 +1,23 @@
 /*
- * A log line in the making, in either format. Any thread; the line is the caller's, nothing is
+ * A log line in the making, in any format. Any thread; the line is the caller's, nothing is
  * allocated.
  */
 #include "lb/log.h"
 
+#include "lb/log_elb.h"
 #include "lb/log_queue.h"
 #include "lb/wall.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
 	ESCAPE_MAX = 6, /* \u00NN */
 };
 
-/* All that the formats differ in. */
+/* All that logfmt and JSON differ in. */
 struct log_spelling {
 	const char *first;  /* before the first key */
 	const char *next;   /* before every other key */
@@ -28,28 +31,25 @@ struct log_spelling {
 
 /* A byte of 0x80 and more is written by its value in JSON too, as \u0080 to \u00ff: which
  * characters a peer meant nobody knows, and its bytes may be no UTF-8 at all. */
-static const struct log_spelling spellings[] = {
-	[LOG_LOGFMT] =
-		{
-			.first = "",
-			.next = " ",
-			.assign = "=",
-			.none = "-",
-			.byte = "\\x",
-			.cut = " cut=yes",
-			.close = "",
-		},
-	[LOG_JSON] =
-		{
-			.first = "{\"",
-			.next = ",\"",
-			.assign = "\":",
-			.none = "null",
-			.byte = "\\u00",
-			.cut = ",\"cut\":true",
-			.close = "}",
-			.always_quoted = true,
-		},
+static const struct log_spelling json = {
+	.first = "{\"",
+	.next = ",\"",
+	.assign = "\":",
+	.none = "null",
+	.byte = "\\u00",
+	.cut = ",\"cut\":true",
+	.close = "}",
+	.always_quoted = true,
+};
+
+static const struct log_spelling logfmt = {
+	.first = "",
+	.next = " ",
+	.assign = "=",
+	.none = "-",
+	.byte = "\\x",
+	.cut = " cut=yes",
+	.close = "",
 };
 
 static const char *const level_names[] = {
@@ -179,10 +179,12 @@ log_begin(struct log_line *line, enum log_level level, const char *event)
 	line->level = level;
 	line->wanted = (int)level <= atomic_load_explicit(&level_wanted, memory_order_relaxed);
 	line->cut = false;
+	line->is_columns = false;
 	line->len = 0;
 	if (!line->wanted)
 		return;
-	line->spelling = &spellings[atomic_load_explicit(&format_wanted, memory_order_relaxed)];
+	line->format = (enum log_format)atomic_load_explicit(&format_wanted, memory_order_relaxed);
+	line->spelling = line->format == LOG_JSON ? &json : &logfmt;
 	line->room = LOG_LINE_MAX - strlen(line->spelling->cut) - strlen(line->spelling->close) - 1;
 	char ts[WALL_TEXT_MAX];
 	log_text(line, "ts", wall_format(wall_ms(), ts));
@@ -191,10 +193,22 @@ log_begin(struct log_line *line, enum log_level level, const char *event)
 }
 
 void
+log_begin_client(struct log_line *line, enum log_level level, const char *event, uint64_t age_us)
+{
+	log_begin(line, level, event);
+	if (line->wanted && line->format == LOG_ELB)
+		log_elb_begin(line, age_us);
+}
+
+void
 log_bytes(struct log_line *line, const char *key, const void *value, size_t len)
 {
 	if (!line->wanted || line->cut)
 		return;
+	if (line->is_columns) {
+		log_elb_put(line, key, value, len);
+		return;
+	}
 	if (len == 0) {
 		put_plain_pair(line, key, line->spelling->none);
 		return;
@@ -220,7 +234,23 @@ log_number(struct log_line *line, const char *key, uint64_t value)
 	*digit = '\0';
 	for (uint64_t rest = value; rest > 0 || !*digit; rest /= 10)
 		*--digit = (char)('0' + rest % 10);
-	put_plain_pair(line, key, value == LOG_NONE ? line->spelling->none : digit);
+	if (line->is_columns)
+		log_text(line, key, value == LOG_NONE ? NULL : digit);
+	else
+		put_plain_pair(line, key, value == LOG_NONE ? line->spelling->none : digit);
+}
+
+void
+log_duration(struct log_line *line, const char *key, uint64_t value_us)
+{
+	char text[sizeof("18446744073709.551615")];
+	if (value_us == LOG_NONE || !line->is_columns) {
+		log_number(line, key, value_us == LOG_NONE ? LOG_NONE : value_us / 1000);
+		return;
+	}
+	snprintf(text, sizeof(text), "%" PRIu64 ".%06" PRIu64, value_us / 1000000,
+		value_us % 1000000);
+	log_text(line, key, text);
 }
 
 void
@@ -238,7 +268,10 @@ log_finish(struct log_line *line)
 {
 	if (!line->wanted)
 		return;
-	put(line, line->spelling->close, strlen(line->spelling->close));
+	if (line->is_columns)
+		log_elb_finish(line);
+	else
+		put(line, line->spelling->close, strlen(line->spelling->close));
 	put(line, "\n", 1);
 }
 

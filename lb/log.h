@@ -12,10 +12,13 @@
  * Keys appear in the order of the calls. Values are escaped here: whatever bytes came from outside,
  * a line is one line of printable ASCII. A NULL or empty text, LOG_NONE and an endpoint without an
  * address are written as the format's "no value": - in logfmt (a text that is "-" is quoted), null
- *in JSON (RFC 8259, one object a line), where a number is a number and all else a string. A reader
- *of JSON gets a peer's bytes back by encoding the string as Latin-1: \u0080 to \u00ff stand for
- *bytes. A line that would pass LOG_LINE_MAX is cut at a value's end and marked, with cut=yes or
- *"cut":true.
+ * in JSON (RFC 8259, one object a line), where a number is a number and all else a string. A reader
+ * of JSON gets a peer's bytes back by encoding the string as Latin-1: \u0080 to \u00ff stand for
+ * bytes. A line that would pass LOG_LINE_MAX is cut at a value's end and marked, with cut=yes or
+ * "cut":true.
+ *
+ * In the format `elb` a line that log_begin_client has begun is one of ELB's access log
+ *(log_elb.h), every other is logfmt.
  */
 #ifndef LB_LOG_H
 #define LB_LOG_H
@@ -30,19 +33,29 @@
 enum {
 	LOG_LINE_MAX = 2048,     /* bytes, with the newline */
 	LOG_QUEUE_MAX = 1 << 20, /* bytes: some 2,500 session lines */
+	LOG_ELB_COLUMNS = 35,
 };
 
 #define LOG_NONE UINT64_MAX /* the number that is no value */
 
 struct log_spelling; /* of lb/log.c */
 
+/* A part of a line's text. */
+struct log_span {
+	uint16_t at;
+	uint16_t len;
+};
+
 struct log_line {
 	const struct log_spelling *spelling;
 	enum log_level level;
-	bool wanted; /* false: below the level, every call is a no-op */
-	bool cut;    /* the mark is written, every further call is a no-op */
+	enum log_format format;
+	bool wanted;     /* false: below the level, every call is a no-op */
+	bool cut;        /* the mark is written, every further call is a no-op */
+	bool is_columns; /* its text is what log_elb.h says, until it is finished */
 	size_t room; /* for the pairs: behind them the mark, the end and the newline find theirs */
 	size_t len;
+	struct log_span columns[LOG_ELB_COLUMNS];
 	char text[LOG_LINE_MAX]; /* no NUL behind it; with the newline once ended */
 };
 
@@ -60,15 +73,27 @@ void log_stop(void);
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 
+/* What the format elb calls us; it stays the caller's. */
+void log_set_name(const char *name);
+
 /* Where lines go that are ended from then on: to log_start's fd, as at first, or to syslog,
  * facility `mail`. Lines for the other are still written, but no longer waited for: where it is
  * blocked they are dropped. Any thread, any time. */
 void log_set_target(enum log_target target);
 
 void log_begin(struct log_line *line, enum log_level level, const char *event);
+
+/* The same for a line that says what became of a client, who came so long ago. */
+void log_begin_client(
+	struct log_line *line, enum log_level level, const char *event, uint64_t age_us);
+
 void log_text(struct log_line *line, const char *key, const char *value);
 void log_bytes(struct log_line *line, const char *key, const void *value, size_t len);
 void log_number(struct log_line *line, const char *key, uint64_t value);
+
+/* Microseconds: told as milliseconds, but in a column of the format elb as seconds, all of them. */
+void log_duration(struct log_line *line, const char *key, uint64_t value_us);
+
 void log_endpoint(struct log_line *line, const char *key, const struct endpoint *value);
 void log_end(struct log_line *line);
 

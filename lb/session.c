@@ -190,7 +190,7 @@ session_new(struct worker *worker, struct view *view, const struct listener_conf
 	session->source = *source;
 	session->destination = *destination;
 	session->listener_port = destination->port;
-	session->began_ms = clock_ms();
+	session->began_us = clock_us();
 	conn_init(&session->client, worker_io(worker), &waiting_client_events);
 	conn_init(&session->backend, worker_io(worker), &attempt_events);
 	conn_open(&session->client, fd);

@@ -69,12 +69,14 @@ struct session {
 	struct client *counted; /* admitted, it is one of this client's; NULL for none */
 	uint64_t deadline_ms;   /* DEADLINE_NEVER = none; `deadline` is no later than that */
 	uint64_t id;
-	uint64_t began_ms;
+	uint64_t began_us;
 	uint64_t touched_ms; /* when the pump last moved a byte */
 	uint64_t bytes_in;   /* from the client */
 	uint64_t bytes_out;  /* for the client, taken from the backend or our own */
 	unsigned queue_ms;
-	uint32_t connect_ms, greeting_ms; /* of the attempt that succeeded, once greeted */
+	/* Of the attempt that succeeded, once greeted; of 71 minutes at most: all that came before
+	 * its connection stood, in that how long connecting took, and from there to the 220. */
+	uint32_t wait_us, connect_us, greeting_us;
 	uint16_t attempts;
 	uint16_t listener_port; /* the port of ours that was called, */
 	uint16_t relay_port;    /* and of the relay's */

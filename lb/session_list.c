@@ -26,7 +26,7 @@ look(struct session_info *info, const struct session *session, uint64_t now)
 		.phase = phase_name(session->phase),
 		.place = session_place_name(session),
 		.messages = session->greeted ? tracker_messages(&session->tracker) : 0,
-		.age_ms = now - session->began_ms,
+		.age_ms = now - session->began_us / 1000,
 		.bytes_in = session->bytes_in,
 		.bytes_out = session->bytes_out,
 		.attempts = session->attempts,

@@ -101,11 +101,12 @@ session_log_end(const struct session *session)
 {
 	struct log_line line;
 	char id[SESSION_ID_MAX];
-	bool served = session->relay != NULL;
+	bool served = session->relay != NULL, greeted = session->greeted;
+	uint64_t age_us = clock_us() - session->began_us;
 	struct endpoint relay = {.port = 0};
 	if (served)
 		relay = session_relay_endpoint(session);
-	log_begin(&line, LOG_LEVEL_INFO, "session");
+	log_begin_client(&line, LOG_LEVEL_INFO, "session", age_us);
 	log_text(&line, "id", session_id_format(session, id));
 	log_text(&line, "listener", session->listener->name);
 	log_endpoint(&line, "client", &session->source);
@@ -115,16 +116,16 @@ session_log_end(const struct session *session)
 	log_number(&line, "attempts", session->attempts);
 	log_text(&line, "result", session_result_names[session->result]);
 	log_text(&line, "end", session_end_names[session->end]);
-	log_number(&line, "queue_ms", session->queue_ms);
-	log_number(&line, "connect_ms", session->greeted ? session->connect_ms : LOG_NONE);
-	log_number(&line, "greeting_ms", session->greeted ? session->greeting_ms : LOG_NONE);
-	log_number(&line, "duration_ms", clock_ms() - session->began_ms);
+	log_duration(&line, "queue_ms", session->queue_ms * UINT64_C(1000));
+	log_duration(&line, "connect_ms", greeted ? session->connect_us : LOG_NONE);
+	log_duration(&line, "greeting_ms", greeted ? session->greeting_us : LOG_NONE);
+	log_duration(&line, "duration_ms", age_us);
 	log_number(&line, "bytes_in", session->bytes_in);
 	log_number(&line, "bytes_out", session->bytes_out);
 	log_messages(&line, session);
 	log_tls(&line, session);
-	log_text(&line, "opaque",
-		session->greeted ? tracker_opaque_name(session->tracker.opaque) : NULL);
+	log_text(&line, "opaque", greeted ? tracker_opaque_name(session->tracker.opaque) : NULL);
+	log_duration(&line, "wait_ms", greeted ? session->wait_us : LOG_NONE);
 	log_end(&line);
 }
 

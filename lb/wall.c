@@ -7,11 +7,17 @@
 #include <time.h>
 
 uint64_t
-wall_ms(void)
+wall_us(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t
+wall_ms(void)
+{
+	return wall_us() / 1000;
 }
 
 const char *

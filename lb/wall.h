@@ -11,7 +11,8 @@ enum {
 	WALL_TEXT_MAX = sizeof("2026-11-24T02:06:00.123Z"),
 };
 
-/* Milliseconds since 1970, UTC. */
+/* Microseconds, or milliseconds, since 1970, UTC. */
+uint64_t wall_us(void);
 uint64_t wall_ms(void);
 
 /* RFC 3339, in UTC: "2026-11-24T02:06:00.123Z". Returns buf. */
