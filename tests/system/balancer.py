@@ -10,6 +10,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+import elb
 from peers import DEADLINE, connect, eventually, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,10 @@ def text_of(value):
 
 
 def parse_line(line):
-    """A line of either format as a dict of strings; values unquoted, - for none."""
+    """A line of any format as a dict of strings; values unquoted, - for none."""
+    columns = elb.parse(line)
+    if columns:
+        return {"event": "denied" if columns["result"] == "denied" else "session", **columns}
     if line.startswith("{"):
         return {key: text_of(value) for key, value in json.loads(line).items()}
     event = {}

@@ -17,7 +17,7 @@ F_SETPIPE_SZ = 1031
 
 SESSION_KEYS = """ts level event id listener client pool backend backend_addr attempts result end
 queue_ms connect_ms greeting_ms duration_ms bytes_in bytes_out messages accepted deferred rejected
-last_reply tls backend_tls sni resumed opaque""".split()
+last_reply tls backend_tls sni resumed opaque wait_ms""".split()
 
 ATTEMPT_KEYS = "ts level event id pool backend cause reply detail".split()
 
@@ -29,7 +29,7 @@ SESSION_VALUES = {
     "client": ENDPOINT,
     "backend_addr": ENDPOINT + "|-",
     **dict.fromkeys(["attempts", "queue_ms"], NUMBER),
-    **dict.fromkeys(["connect_ms", "greeting_ms"], NUMBER + "|-"),
+    **dict.fromkeys(["connect_ms", "greeting_ms", "wait_ms"], NUMBER + "|-"),
     **dict.fromkeys(["duration_ms", "bytes_in", "bytes_out"], NUMBER),
 }
 
@@ -187,7 +187,7 @@ def test_json_types(start, relay):
     balancer.wait("denied")
     numbers = {"listeners", "pools", "workers", "pid", "attempts", "bytes_in", "bytes_out"}
     numbers |= {"messages", "accepted", "deferred", "rejected"}
-    numbers |= {"queue_ms", "connect_ms", "greeting_ms", "duration_ms", "count"}
+    numbers |= {"queue_ms", "connect_ms", "greeting_ms", "duration_ms", "wait_ms", "count"}
     for line in balancer.lines:
         for key, value in json.loads(line).items():
             assert type(value) in ((int,) if key in numbers else (str, type(None))), (key, value)

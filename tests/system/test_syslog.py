@@ -107,7 +107,7 @@ def syslog(extra=""):
 
 
 @in_namespace
-@pytest.mark.parametrize("form", ["logfmt", "json"])
+@pytest.mark.parametrize("form", ["logfmt", "json", "elb"])
 def test_lines_and_their_priorities(start, relay, daemon, form):
     """A datagram a line, facility mail, severity by level; nothing on stderr."""
     daemon.start()
@@ -124,10 +124,12 @@ def test_lines_and_their_priorities(start, relay, daemon, form):
     daemon.wait("session", result="ok")
     seen = set()
     for priority, pid, line in list(daemon.messages):
-        level = parse_line(line)["level"]
+        level = parse_line(line).get("level", "info")  # a client's line of elb has none
         assert priority == MAIL | SEVERITY[level]
         assert pid == balancer.pid
-        assert line.startswith("{" if form == "json" else "ts=")
+        is_clients = parse_line(line)["event"] == "session"
+        begin = "20" if form == "elb" and is_clients else "{" if form == "json" else "ts="
+        assert line.startswith(begin)
         seen.add(level)
     assert seen == set(SEVERITY)
     assert balancer.lines == []
