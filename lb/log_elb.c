@@ -109,7 +109,8 @@ static void
 put_part(struct log_line *line, enum part part, const char *suite, size_t len)
 {
 	const char *slash = memchr(suite, '/', len);
-	size_t version_len = slash ? (size_t)(slash - suite) : len;
+	assert(slash);
+	size_t version_len = (size_t)(slash - suite);
 	if (part == VERSION)
 		put_value(line, (const uint8_t *)suite, version_len, false);
 	else
@@ -120,7 +121,7 @@ put_part(struct log_line *line, enum part part, const char *suite, size_t len)
 void
 log_elb_put(struct log_line *line, const char *key, const void *value, size_t len)
 {
-	for (size_t i = 0; i < LOG_ELB_COLUMNS; i++) {
+	for (size_t i = 0; i < LOG_ELB_COLUMNS && len > 0; i++) {
 		if (strcmp(columns[i].key, key) != 0)
 			continue;
 		struct log_span *span = &line->columns[i];

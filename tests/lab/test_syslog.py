@@ -1,6 +1,7 @@
 """log { target = syslog } and a real rsyslogd on the balancer's host: what stands in its file."""
 
 import json
+import shlex
 import signal
 import subprocess
 
@@ -16,6 +17,8 @@ template(name="parts" type="string"
 if $programname == "smtplb" then action(type="omfile" file="/var/log/syslog" template="parts")
 """
 
+ELB_COLUMNS = 35
+RESULT = 19  # its column
 SEVERITY = {"error": "err", "warning": "warning", "info": "info", "debug": "debug"}
 
 
@@ -43,7 +46,7 @@ def rsyslog(lab):
     call("umount", "-R", dev)
 
 
-@pytest.mark.parametrize("form", ["logfmt", "json"])
+@pytest.mark.parametrize("form", ["logfmt", "json", "elb"])
 def test_what_rsyslog_writes(lab, load, rsyslog, form):
     """Facility, severity and process of each line, and the text as it would be on stderr."""
     balancer = lab.balancer
@@ -80,5 +83,9 @@ def test_what_rsyslog_writes(lab, load, rsyslog, form):
 def parse(message, form):
     if form == "json":
         return json.loads(message)
+    if form == "elb" and not message.startswith("ts="):
+        columns = shlex.split(message)
+        assert len(columns) == ELB_COLUMNS, message
+        return {"level": "info", "event": "denied" if columns[RESULT] == "denied" else "session"}
     assert message.startswith("ts=")
     return dict(pair.split("=", 1) for pair in message.split(" ")[:3])

@@ -7,13 +7,10 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from balancer import ROOT, Setup
-from elb import ATHENA, COLUMNS, ELB_COLUMNS, athena, parse
-from metrics import promtool, scrape
-from admin import Admin
-from peers import connect, eventually, free_port, full_relay, is_connecting, smtp, unless_refused
+from balancer import Setup
+from elb import COLUMNS, ELB_COLUMNS, athena, parse
+from peers import connect, eventually, full_relay, is_connecting, smtp, unless_refused
 from scene import HEADER, Scene
-from test_metrics import agreed
 from tls import Secured, SecureSetup
 
 TOP = "log { format = elb }"
