@@ -17,8 +17,8 @@
  * bytes. A line that would pass LOG_LINE_MAX is cut at a value's end and marked, with cut=yes or
  * "cut":true.
  *
- * In the format `elb` a line that log_begin_client has begun is one of ELB's access log
- *(log_elb.h), every other is logfmt.
+ * In the format `elb` a line that log_begin_client has begun is one of ELB's access log, as
+ * log_elb.h says; every other is logfmt.
  */
 #ifndef LB_LOG_H
 #define LB_LOG_H
@@ -33,7 +33,7 @@
 enum {
 	LOG_LINE_MAX = 2048,     /* bytes, with the newline */
 	LOG_QUEUE_MAX = 1 << 20, /* bytes: some 2,500 session lines */
-	LOG_ELB_COLUMNS = 35,
+	LOG_ELB_COLUMNS = 35,    /* log_elb.h */
 };
 
 #define LOG_NONE UINT64_MAX /* the number that is no value */
