@@ -1,5 +1,6 @@
 """smtplb on a host: its configuration, its process, and what it logs."""
 
+import contextlib
 import json
 import os
 import re
@@ -45,6 +46,15 @@ HTTP = "type = http interval = 1s timeout = 1s"
 PAIR = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
+def is_alive(pid):
+    """Also of a process that is no child of ours."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Balancer:
     def __init__(self, host, program):
         self.host = host
@@ -53,6 +63,7 @@ class Balancer:
         self.config = host.path("etc/smtplb/smtplb.conf")
         self.log = host.path("var/log/smtplb.log")
         self.process = None
+        self.pid = None  # of the newest generation
 
     def configure(self, *, allow="203.0.113.10", deny="", proxy="v2", relays=("relay1", "relay2"),
                   family="v4", health=HTTP, greeting_timeout="2s", daemon="", pool="", backend="",
@@ -71,12 +82,18 @@ class Balancer:
         self.configure(**options)
         with self.log.open("wb") as log:
             self.process = self.host.spawn("smtplb", "run", stdout=log, stderr=subprocess.STDOUT)
-        self.wait_for("ready")
+        self.pid = int(self.wait_for("ready")["pid"])
+
+    def upgrade(self):
+        """Replaces the binary, by itself. Returns once the new process serves."""
+        count = len(self.events("upgrade", action="done"))
+        os.kill(self.pid, signal.SIGUSR2)
+        self.pid = int(self.wait_for("upgrade", more_than=count, action="done")["pid"])
 
     def _hang_up(self):
         """SIGHUP, and what came of it."""
         before = len(self.events("config"))
-        self.process.send_signal(signal.SIGHUP)
+        os.kill(self.pid, signal.SIGHUP)
         wait_until(lambda: len(self.events("config")) > before, "balancer: reload")
         return self.events("config")[-1]["action"]
 
@@ -115,8 +132,11 @@ class Balancer:
         """Ends it at once and returns its exit status."""
         if self.process is None:
             return 0
-        self.process.send_signal(signal.SIGINT)
+        for pid in {self.pid, self.process.pid}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
         try:
+            wait_until(lambda: not is_alive(self.pid), "balancer: the end of the newest process")
             return self.process.wait(PATIENCE)
         finally:
             self.process.kill()
@@ -146,7 +166,8 @@ class Balancer:
     def wait_for(self, event, more_than=0, **wanted):
         """Until there are more than so many such lines; returns the last."""
         def logged():
-            assert self.process.poll() is None, f"balancer ended: {self.process.returncode}"
+            assert self.pid != self.process.pid or self.process.poll() is None, \
+                f"balancer ended: {self.process.returncode}"
             found = self.events(event, **wanted)
             return len(found) > more_than and found
         return wait_until(logged, f"balancer: event={event} {wanted}")[-1]
