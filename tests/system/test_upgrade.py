@@ -285,22 +285,30 @@ def test_none_while_it_stops(generations, relay):
     talk.close()
 
 
-def test_stopped_before_the_new_one_is_ready(generations, relay, tmp_path):
-    """Then there is none."""
-    setup = Setup([relay()])
-    mine = generations(setup)
-    talk = Talk(setup)
-    talk.begin()
+@contextlib.contextmanager
+def new_one_loading(mine, setup):
+    """While the block runs the new process waits for the configuration's first byte, which it gets
+    afterwards. With its number."""
     conf = mine.balancer.conf
     conf.unlink()
     os.mkfifo(conf)
     mine.order()
     pid = int(mine.balancer.wait("upgrade", action="started")["pid"])
     pipe = eventually(lambda: open_if_read(conf))
-    mine.balancer.signal(signal.SIGTERM)
-    mine.balancer.wait("stopping")
     with os.fdopen(pipe, "w") as file:
+        yield pid
         file.write(with_engine(setup.text()))
+
+
+def test_stopped_before_the_new_one_is_ready(generations, relay):
+    """Then there is none."""
+    setup = Setup([relay()])
+    mine = generations(setup)
+    talk = Talk(setup)
+    talk.begin()
+    with new_one_loading(mine, setup) as pid:
+        mine.balancer.signal(signal.SIGTERM)
+        mine.balancer.wait("stopping")
     mine.balancer.wait("upgrade", action="failed", detail="this process stops")
     eventually(lambda: not is_alive(pid))
     talk.close()
@@ -311,18 +319,23 @@ def test_stopped_before_the_new_one_is_ready(generations, relay, tmp_path):
 def test_ended_before_the_new_one_is_ready(generations, relay):
     setup = Setup([relay()])
     mine = generations(setup)
-    conf = mine.balancer.conf
-    conf.unlink()
-    os.mkfifo(conf)
-    mine.order()
-    pid = int(mine.balancer.wait("upgrade", action="started")["pid"])
-    pipe = eventually(lambda: open_if_read(conf))
-    mine.balancer.signal(signal.SIGINT)
-    assert mine.balancer.exit_code() == 0
-    with os.fdopen(pipe, "w") as file:
-        file.write(with_engine(setup.text()))
+    with new_one_loading(mine, setup) as pid:
+        mine.balancer.signal(signal.SIGINT)
+        assert mine.balancer.exit_code() == 0
     eventually(lambda: not is_alive(pid))
     assert unless_refused(setup.connect) is None
+
+
+def test_a_drain_goes_along_that_was_ordered_while_it_loads(generations, relay, tmp_path):
+    admin = Admin(tmp_path)
+    setup = Setup([relay(smtp()), relay(smtp())], admin=admin.text())
+    mine = generations(setup)
+    with new_one_loading(mine, setup) as pid:
+        assert admin.order("relay1", "drain") == 200
+    mine.balancer.wait("ready", pid=pid)
+    mine.pids.append(pid)
+    mine.await_end(mine.balancer.pid)
+    assert states(admin)["relay1"]["state"] == "drain"
 
 
 @pytest.mark.parametrize("counts", [(1, 3), (3, 1, 2)])
