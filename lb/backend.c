@@ -72,7 +72,9 @@ backend_reset(struct backend *backend)
 	backend->probe_up = true;
 	backend->suspended = false;
 	backend->greetings_missed = 0;
+	backend->last_probe.at_ms = 0;
 	memset(backend->troubles, 0, sizeof(backend->troubles));
+	memset(&backend->recent, 0, sizeof(backend->recent));
 }
 
 void

@@ -8,6 +8,7 @@
 
 #include "acl/addr.h"
 #include "conf/snapshot.h"
+#include "lb/recent.h"
 #include "lb/trouble.h"
 
 #include <stdbool.h>
@@ -24,6 +25,13 @@ int admin_state_parse(enum admin_state *state, const char *name); /* 0, or -1 */
 
 enum {
 	BACKEND_WHY_MAX = 160, /* bytes: why it is out */
+};
+
+/* What the latest probe said. */
+struct probe_note {
+	uint64_t at_ms; /* by wall_ms; 0 = there was none */
+	bool ok;
+	char detail[BACKEND_WHY_MAX];
 };
 
 struct backend_record;
@@ -49,6 +57,7 @@ struct backend {
 	uint64_t since_ms;  /* up or down, since then; by wall_ms, for people */
 	bool probe_up;
 	char probe_why[BACKEND_WHY_MAX]; /* it is not */
+	struct probe_note last_probe;
 	/* By its greetings: out while suspended, and tried again by a session at trial_at_ms. */
 	bool suspended;
 	char suspended_why[BACKEND_WHY_MAX];
@@ -57,7 +66,8 @@ struct backend {
 	uint64_t trial_at_ms;      /* by clock_ms */
 	uint64_t trial_interval_ms;
 	struct deferrals deferrals;      /* without the mutex */
-	struct trouble troubles[STAGES]; /* the main thread's, without the mutex */
+	struct trouble troubles[STAGES]; /* the main thread's, without the mutex; likewise: */
+	struct recent recent;
 };
 
 /* A backend with one reference, up and ready; NULL when there is no memory. It takes a reference of

@@ -9,7 +9,9 @@
 #include "lb/admin/admin.h"
 #include "lb/change.h"
 #include "lb/choose_engine.h"
+#include "lb/clock.h"
 #include "lb/descriptors.h"
+#include "lb/event.h"
 #include "lb/log.h"
 #include "lb/memory.h"
 #include "lb/notice.h"
@@ -85,9 +87,11 @@ static void
 on_probe(void *context, const char *pool, const char *backend, const struct addr *address,
 	const struct probe_result *result)
 {
-	(void)address;
+	struct pool *of = find_pool(context, pool);
+	bool ok = result->cause == PROBE_OK;
+	pool_note_probe(of, backend, address, ok, result->detail);
 	if (result->cause != PROBE_RESOURCES)
-		pool_count_probe(find_pool(context, pool), backend, result->cause == PROBE_OK);
+		pool_count_probe(of, backend, ok);
 }
 
 static const struct health_events health_events = {
@@ -172,15 +176,15 @@ static void
 log_ready(const struct daemon *daemon)
 {
 	const struct snapshot *snapshot = daemon->serving.runtime->snapshot;
-	struct log_line line;
+	struct event event;
 	notice_config(LOG_LEVEL_INFO, "loaded", daemon->file);
-	log_begin(&line, LOG_LEVEL_INFO, "ready");
-	log_number(&line, "listeners", snapshot->listener_count);
-	log_number(&line, "pools", snapshot->pool_count);
-	log_number(&line, "workers", daemon->serving.worker_count);
-	log_text(&line, "engine", engine_name(daemon->serving.shared.engine));
-	log_number(&line, "pid", (uint64_t)getpid());
-	log_end(&line);
+	event_begin(&event, LOG_LEVEL_INFO, "ready");
+	event_number(&event, "listeners", snapshot->listener_count);
+	event_number(&event, "pools", snapshot->pool_count);
+	event_number(&event, "workers", daemon->serving.worker_count);
+	event_text(&event, "engine", engine_name(daemon->serving.shared.engine));
+	event_number(&event, "pid", (uint64_t)getpid());
+	event_end(&event);
 }
 
 static int
@@ -299,7 +303,7 @@ free_parts(struct daemon *daemon)
 int
 daemon_run(const char *file)
 {
-	struct daemon daemon = {.file = file};
+	struct daemon daemon = {.file = file, .serving.started_ms = clock_ms()};
 	struct report report;
 	int status = EXIT_FAILURE;
 	signal(SIGPIPE, SIG_IGN);

@@ -173,23 +173,44 @@ put_plain_pair(struct log_line *line, const char *key, const char *value)
 		cut(line, at);
 }
 
-void
-log_begin(struct log_line *line, enum log_level level, const char *event)
+/* What every line begins with. */
+static void
+begin(struct log_line *line, enum log_format format, enum log_level level, const char *event)
 {
-	line->level = level;
-	line->wanted = (int)level <= atomic_load_explicit(&level_wanted, memory_order_relaxed);
-	line->cut = false;
-	line->is_columns = false;
-	line->len = 0;
-	if (!line->wanted)
-		return;
-	line->format = (enum log_format)atomic_load_explicit(&format_wanted, memory_order_relaxed);
-	line->spelling = line->format == LOG_JSON ? &json : &logfmt;
+	line->format = format;
+	line->spelling = format == LOG_JSON ? &json : &logfmt;
 	line->room = LOG_LINE_MAX - strlen(line->spelling->cut) - strlen(line->spelling->close) - 1;
 	char ts[WALL_TEXT_MAX];
 	log_text(line, "ts", wall_format(wall_ms(), ts));
 	log_text(line, "level", level_names[level]);
 	log_text(line, "event", event);
+}
+
+static void
+empty(struct log_line *line, enum log_level level, bool wanted)
+{
+	line->level = level;
+	line->wanted = wanted;
+	line->cut = false;
+	line->is_columns = false;
+	line->len = 0;
+}
+
+void
+log_begin(struct log_line *line, enum log_level level, const char *event)
+{
+	empty(line, level, (int)level <= atomic_load_explicit(&level_wanted, memory_order_relaxed));
+	if (line->wanted)
+		begin(line,
+			(enum log_format)atomic_load_explicit(&format_wanted, memory_order_relaxed),
+			level, event);
+}
+
+void
+log_begin_as(struct log_line *line, enum log_format format, enum log_level level, const char *event)
+{
+	empty(line, level, true);
+	begin(line, format, level, event);
 }
 
 void

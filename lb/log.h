@@ -97,7 +97,10 @@ void log_duration(struct log_line *line, const char *key, uint64_t value_us);
 void log_endpoint(struct log_line *line, const char *key, const struct endpoint *value);
 void log_end(struct log_line *line);
 
-/* Ends the line and sends it nowhere. For the log's own rooms. */
+/* For rooms that keep lines themselves: a line in that format whatever is wanted, and the end of
+ * one that is sent nowhere. */
+void log_begin_as(
+	struct log_line *line, enum log_format format, enum log_level level, const char *event);
 void log_finish(struct log_line *line);
 
 uint64_t log_dropped(void); /* lines dropped since the start */

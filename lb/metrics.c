@@ -64,6 +64,25 @@ durations_add(struct durations *durations, uint64_t duration_us)
 	tally_add(&durations->sum_us, duration_us);
 }
 
+int64_t
+durations_quantile_us(const uint64_t counts[DURATION_BOUNDS + 1], unsigned percent)
+{
+	uint64_t all = 0, below = 0;
+	for (size_t i = 0; i <= DURATION_BOUNDS; i++)
+		all += counts[i];
+	if (!all)
+		return -1;
+	double rank = (double)all * percent / 100;
+	size_t i = 0;
+	while (i < DURATION_BOUNDS && (double)(below + counts[i]) < rank)
+		below += counts[i++];
+	if (i == DURATION_BOUNDS)
+		return (int64_t)duration_bounds_us[i - 1];
+	double from = i > 0 ? (double)duration_bounds_us[i - 1] : 0;
+	double width = (double)duration_bounds_us[i] - from;
+	return (int64_t)(from + width * (rank - (double)below) / (double)counts[i]);
+}
+
 int
 message_outcome_of(unsigned code)
 {

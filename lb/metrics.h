@@ -108,6 +108,11 @@ struct backend_counts {
 
 void durations_add(struct durations *durations, uint64_t duration_us);
 
+/* How long the quickest so many percent took at most, in microseconds, as histogram_quantile of
+ * Prometheus has it: evenly spread between two bounds, and the last bound for all past it. counts:
+ * as in struct durations. -1 when there are none. */
+int64_t durations_quantile_us(const uint64_t counts[DURATION_BOUNDS + 1], unsigned percent);
+
 /* What became of the message or recipient that a reply with this code is for, an enum outcome; -1
  * for a code that says nothing of that. */
 int message_outcome_of(unsigned code);

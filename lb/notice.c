@@ -3,6 +3,7 @@
  */
 #include "lb/notice.h"
 
+#include "lb/event.h"
 #include "lb/log.h"
 
 #include <stdio.h>
@@ -22,11 +23,11 @@ notice_print(const struct report *report)
 void
 notice_config(enum log_level level, const char *action, const char *detail)
 {
-	struct log_line line;
-	log_begin(&line, level, "config");
-	log_text(&line, "action", action);
-	log_text(&line, "detail", detail);
-	log_end(&line);
+	struct event event;
+	event_begin(&event, level, "config");
+	event_text(&event, "action", action);
+	event_text(&event, "detail", detail);
+	event_end(&event);
 }
 
 void

@@ -6,7 +6,7 @@
 #include "lb/pool.h"
 
 #include "lb/clock.h"
-#include "lb/log.h"
+#include "lb/event.h"
 #include "lb/metrics.h"
 #include "lb/pool_state.h"
 #include "lb/tally.h"
@@ -81,14 +81,14 @@ pool_may_use(const struct pool *pool, const struct backend *backend)
 static void
 log_opening(const struct pool *pool)
 {
-	struct log_line line;
-	log_begin(&line, pool->opens ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "fail_open");
-	log_text(&line, "pool", pool->name);
-	log_text(&line, "state", pool->opens ? "on" : "off");
-	log_text(&line, "detail",
+	struct event event;
+	event_begin(&event, pool->opens ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "fail_open");
+	event_text(&event, "pool", pool->name);
+	event_text(&event, "state", pool->opens ? "on" : "off");
+	event_text(&event, "detail",
 		pool->opens ? "no backend is up: all that are ready are tried"
 			    : "only backends that are up are tried");
-	log_end(&line);
+	event_end(&event);
 }
 
 bool
@@ -119,15 +119,15 @@ void
 pool_changed(struct backend *backend, bool up, const char *cause, const char *detail)
 {
 	backend->since_ms = wall_ms();
-	struct log_line line;
-	log_begin(&line, up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "health");
-	log_text(&line, "pool", backend->pool->name);
-	log_text(&line, "backend", backend->name);
-	log_text(&line, "from", up ? "down" : "up");
-	log_text(&line, "to", up ? "up" : "down");
-	log_text(&line, "cause", cause);
-	log_text(&line, "detail", detail);
-	log_end(&line);
+	struct event event;
+	event_begin(&event, up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "health");
+	event_text(&event, "pool", backend->pool->name);
+	event_text(&event, "backend", backend->name);
+	event_text(&event, "from", up ? "down" : "up");
+	event_text(&event, "to", up ? "up" : "down");
+	event_text(&event, "cause", cause);
+	event_text(&event, "detail", detail);
+	event_end(&event);
 }
 
 /* What is measured and ordered. */
@@ -140,6 +140,21 @@ pool_count_probe(struct pool *pool, const char *name, bool ok)
 	if (backend) {
 		struct backend_counts *counts = tally_block_of_main(backend->tally);
 		tally_add(&counts->probes[ok ? PROBE_OUTCOME_OK : PROBE_OUTCOME_FAIL], 1);
+	}
+	pthread_mutex_unlock(&pool->mutex);
+}
+
+void
+pool_note_probe(struct pool *pool, const char *name, const struct addr *address, bool ok,
+	const char *detail)
+{
+	pthread_mutex_lock(&pool->mutex);
+	struct backend *backend = pool_find(pool, name, address);
+	if (backend) {
+		struct probe_note *note = &backend->last_probe;
+		note->at_ms = wall_ms();
+		note->ok = ok;
+		snprintf(note->detail, sizeof(note->detail), "%s", detail);
 	}
 	pthread_mutex_unlock(&pool->mutex);
 }
@@ -167,12 +182,12 @@ pool_probed(struct pool *pool, const char *name, const struct addr *address, boo
 static void
 log_order(const struct backend *backend)
 {
-	struct log_line line;
-	log_begin(&line, LOG_LEVEL_INFO, "admin");
-	log_text(&line, "pool", backend->pool->name);
-	log_text(&line, "backend", backend->name);
-	log_text(&line, "state", admin_state_name(backend->admin));
-	log_end(&line);
+	struct event event;
+	event_begin(&event, LOG_LEVEL_INFO, "admin");
+	event_text(&event, "pool", backend->pool->name);
+	event_text(&event, "backend", backend->name);
+	event_text(&event, "state", admin_state_name(backend->admin));
+	event_end(&event);
 }
 
 int

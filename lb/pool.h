@@ -43,6 +43,10 @@ void pool_change_commit(struct pool_change *change, struct pool *pool);
 /* A probe of a backend has ended; counts it. Main thread. */
 void pool_count_probe(struct pool *pool, const char *backend, bool ok);
 
+/* What it said, to be shown as the latest one; unknown backends are ignored. */
+void pool_note_probe(struct pool *pool, const char *backend, const struct addr *address, bool ok,
+	const char *detail);
+
 /* What the probes say of a backend; unknown ones are ignored. detail is for the log. */
 void pool_probed(struct pool *pool, const char *backend, const struct addr *address, bool up,
 	const char *detail);

@@ -31,6 +31,7 @@ look(struct backend_status *status, struct backend *backend)
 		.probe_up = backend->probe_up,
 		.greetings_up = !backend->suspended,
 		.since_ms = backend->since_ms,
+		.last_probe = backend->last_probe,
 		.backup = backend->backup,
 		.weight = backend->weight,
 		.active = backend->active,

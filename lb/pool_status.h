@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 struct backend_status {
-	struct backend *backend;  /* referenced; to be read: what never changes, troubles */
+	struct backend *backend;  /* referenced; to be read: what never changes, troubles, recent */
 	struct endpoint endpoint; /* port 0: the one that the client called */
 	enum admin_state admin;
 	bool up; /* by both that follow */
@@ -21,6 +21,7 @@ struct backend_status {
 	uint64_t since_ms;         /* up or down since then; wall.h */
 	const char *cause;         /* static: what keeps it down, as in a health event; NULL: up */
 	char why[BACKEND_WHY_MAX]; /* the cause's detail */
+	struct probe_note last_probe;
 	bool backup;
 	unsigned weight;
 	unsigned active;

@@ -4,7 +4,7 @@
 #include "lb/stop.h"
 
 #include "conf/snapshot.h"
-#include "lb/log.h"
+#include "lb/event.h"
 #include "lb/runtime.h"
 #include "lb/supervisor.h"
 #include "lb/worker.h"
@@ -14,10 +14,10 @@
 static void
 log_stopping(const char *how)
 {
-	struct log_line line;
-	log_begin(&line, LOG_LEVEL_INFO, "stopping");
-	log_text(&line, "how", how);
-	log_end(&line);
+	struct event event;
+	event_begin(&event, LOG_LEVEL_INFO, "stopping");
+	event_text(&event, "how", how);
+	event_end(&event);
 }
 
 void

@@ -3,7 +3,7 @@
  */
 #include "lb/troubles.h"
 
-#include "lb/log.h"
+#include "lb/event.h"
 #include "lb/pool_status.h"
 #include "lb/runtime.h"
 #include "lb/tally.h"
@@ -14,19 +14,19 @@ log_trouble(const struct backend *backend, enum stage stage, enum trouble_news n
 {
 	const struct trouble *trouble = &backend->troubles[stage];
 	bool begins = news == TROUBLE_BEGINS;
-	struct log_line line;
+	struct event event;
 	char reply[REPLY_STATUS_TEXT_MAX];
-	log_begin(&line, begins ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "trouble");
-	log_text(&line, "pool", pool_name(backend->pool));
-	log_text(&line, "backend", backend->name);
-	log_text(&line, "verb", stage_name(stage));
-	log_text(&line, "reply", reply_status_format(&trouble->reply, reply));
-	log_number(&line, "deferred", trouble->own.deferred);
-	log_number(&line, "replies", trouble->own.replies);
-	log_number(&line, "peers_deferred", trouble->peers.deferred);
-	log_number(&line, "peers_replies", trouble->peers.replies);
-	log_text(&line, "state", begins ? "begins" : "ends");
-	log_end(&line);
+	event_begin(&event, begins ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "trouble");
+	event_text(&event, "pool", pool_name(backend->pool));
+	event_text(&event, "backend", backend->name);
+	event_text(&event, "verb", stage_name(stage));
+	event_text(&event, "reply", reply_status_format(&trouble->reply, reply));
+	event_number(&event, "deferred", trouble->own.deferred);
+	event_number(&event, "replies", trouble->own.replies);
+	event_number(&event, "peers_deferred", trouble->peers.deferred);
+	event_number(&event, "peers_replies", trouble->peers.replies);
+	event_text(&event, "state", begins ? "begins" : "ends");
+	event_end(&event);
 }
 
 /* Adds what the backend has replied since the look before. */

@@ -5,6 +5,8 @@
 
 #include "lb/admin/answer.h"
 #include "lb/admin/denied.h"
+#include "lb/admin/events.h"
+#include "lb/admin/history.h"
 #include "lb/admin/metrics_page.h"
 #include "lb/admin/process.h"
 #include "lb/admin/json_text.h"
@@ -38,6 +40,7 @@ struct routes {
 	void *context;
 	struct sessions *sessions;
 	struct process *process;
+	struct history *history;
 	struct reloads current; /* of the load under way */
 	struct reloads behind;  /* of the one that follows it */
 };
@@ -54,7 +57,8 @@ routes_new(struct ev_loop *loop, const struct serving *serving, const struct adm
 	routes->context = context;
 	routes->sessions = sessions_new(loop, serving);
 	routes->process = process_new("/proc/self");
-	if (routes->sessions && routes->process)
+	routes->history = history_new(loop, serving);
+	if (routes->sessions && routes->process && routes->history)
 		return routes;
 	routes_free(routes);
 	return NULL;
@@ -65,6 +69,7 @@ routes_free(struct routes *routes)
 {
 	sessions_free(routes->sessions);
 	process_free(routes->process);
+	history_free(routes->history);
 	free(routes);
 }
 
@@ -109,6 +114,21 @@ give_denied(struct routes *routes, struct http_exchange *exchange, const struct 
 {
 	(void)path;
 	answer_json(exchange, OK, denied_json(routes->serving, DENIED_ROWS));
+}
+
+static void
+give_history(struct routes *routes, struct http_exchange *exchange, const struct path *path)
+{
+	(void)path;
+	answer_json(exchange, OK, history_json(routes->history));
+}
+
+static void
+give_events(struct routes *routes, struct http_exchange *exchange, const struct path *path)
+{
+	(void)routes;
+	(void)path;
+	answer_json(exchange, OK, events_json());
 }
 
 /* Orders. */
@@ -177,6 +197,8 @@ static const struct route {
 	{"GET", "v1/status", give_status},
 	{"GET", "v1/sessions", give_sessions},
 	{"GET", "v1/denied", give_denied},
+	{"GET", "v1/history", give_history},
+	{"GET", "v1/events", give_events},
 	{"POST", "v1/reload", take_reload},
 	{"POST", "v1/pools/*/backends/*/*", take_order},
 };

@@ -6,7 +6,9 @@
 #include "conf/snapshot.h"
 #include "lb/admin/answer.h"
 #include "lb/admin/json_text.h"
+#include "lb/admin/growth.h"
 #include "lb/choose_engine.h"
+#include "lb/clock.h"
 #include "lb/metrics.h"
 #include "lb/pool_set.h"
 #include "lb/pool_status.h"
@@ -60,23 +62,46 @@ troubles_json(const struct trouble troubles[STAGES])
 }
 
 static json_t *
+probe_json(const struct probe_note *note)
+{
+	char at[WALL_TEXT_MAX];
+	if (!note->at_ms)
+		return json_null();
+	return json_pack("{s:s, s:b, s:o}", "at", wall_format(note->at_ms, at), "ok", note->ok,
+		"detail", json_text(note->detail));
+}
+
+/* Of the last minutes. */
+static json_t *
+recent_json(const struct recent *recent)
+{
+	struct growth sum = recent_sum(recent, recent_minute());
+	return json_pack("{s:o, s:o}", "replies", growth_replies_json(&sum), "greeting",
+		growth_greeting_json(&sum));
+}
+
+static json_t *
 backend_json(const struct backend_status *status)
 {
 	char text[ENDPOINT_TEXT_MAX], since[WALL_TEXT_MAX];
 	struct backend_counts counts;
+	struct growth all;
 	const char *address = status->endpoint.port ? endpoint_format(&status->endpoint, text)
 						    : addr_format(&status->endpoint.addr, text);
 	tally_sum(status->backend->tally, &counts);
-	return json_pack("{s:s, s:s, s:b, s:s, s:s?, s:o, s:b, s:b, s:o, s:s, s:i, s:b, s:o, s:o, "
-			 "s:o, s:o}",
+	all = growth_in_all(&counts);
+	return json_pack("{s:s, s:s, s:b, s:s, s:s?, s:o, s:b, s:b, s:o, s:o, s:s, s:i, s:b, s:o, "
+			 "s:o, s:o, s:o, s:o, s:o}",
 		"name", status->backend->name, "address", address, "up", status->up, "since",
 		wall_format(status->since_ms, since), "cause", status->cause, "detail",
 		status->cause ? json_text(status->why) : json_null(), "probe_up", status->probe_up,
-		"greetings_up", status->greetings_up, "troubles",
-		troubles_json(status->backend->troubles), "state", admin_state_name(status->admin),
-		"weight", (int)status->weight, "backup", status->backup, "sessions",
-		number(status->active), "max_sessions", limit(status->max_sessions), "messages",
-		outcomes_json(counts.messages), "recipients", outcomes_json(counts.recipients));
+		"greetings_up", status->greetings_up, "probe", probe_json(&status->last_probe),
+		"troubles", troubles_json(status->backend->troubles), "state",
+		admin_state_name(status->admin), "weight", (int)status->weight, "backup",
+		status->backup, "sessions", number(status->active), "max_sessions",
+		limit(status->max_sessions), "messages", outcomes_json(counts.messages),
+		"recipients", outcomes_json(counts.recipients), "replies",
+		growth_replies_json(&all), "recent", recent_json(&status->backend->recent));
 }
 
 static json_t *
@@ -110,10 +135,18 @@ listener_json(const struct listener_conf *listener, const struct tally *tally)
 	tally_sum(tally, &counts);
 	if (certificates)
 		wall_format((uint64_t)certificates_expire(certificates) * 1000, expires);
-	return json_pack("{s:s, s:o, s:s, s:s, s:s?, s:o}", "name", listener->name, "bind", binds,
-		"pool", listener->pool->name, "tls", tls_mode_names[listener->tls],
-		"certificate_expires", certificates ? expires : NULL, "messages",
-		outcomes_json(counts.messages));
+	return json_pack("{s:s, s:o, s:s, s:s, s:s?, s:o, s:o}", "name", listener->name, "bind",
+		binds, "pool", listener->pool->name, "tls", tls_mode_names[listener->tls],
+		"certificate_expires", certificates ? expires : NULL, "sessions",
+		number(counts.active), "messages", outcomes_json(counts.messages));
+}
+
+static json_t *
+config_json(const struct serving *serving)
+{
+	char since[WALL_TEXT_MAX];
+	return json_pack("{s:s, s:b}", "since", wall_format(serving->changed_ms, since), "refused",
+		serving->refused);
 }
 
 json_t *
@@ -129,12 +162,15 @@ status_json(const struct serving *serving, bool stopping)
 			listener_json(&snapshot->listeners[i], serving->runtime->tallies[i]));
 	uint64_t sessions = __atomic_load_n(&serving->shared.sessions, __ATOMIC_RELAXED);
 	uint64_t max = __atomic_load_n(&serving->shared.max_sessions, __ATOMIC_RELAXED);
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version",
-		SMTPLB_VERSION, "engine", engine_name(serving->shared.engine), "state",
-		stopping ? "stopping" : "running", "pid", (int)getpid(), "workers",
-		(int)serving->worker_count, "file", json_text(snapshot->file), "sessions",
-		number(sessions), "max_sessions", number(max), "listeners", listeners, "pools",
-		pools);
+	char now[WALL_TEXT_MAX];
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"version", SMTPLB_VERSION, "engine", engine_name(serving->shared.engine),
+		"hostname", serving->shared.hostname, "state", stopping ? "stopping" : "running",
+		"now", wall_format(wall_ms(), now), "uptime_s",
+		number((clock_ms() - serving->started_ms) / 1000), "pid", (int)getpid(), "workers",
+		(int)serving->worker_count, "file", json_text(snapshot->file), "config",
+		config_json(serving), "sessions", number(sessions), "max_sessions", number(max),
+		"listeners", listeners, "pools", pools);
 }
 
 bool

@@ -21,6 +21,8 @@ from peers import DEADLINE, connect, eventually, listen, smtp
 
 STRANGER = "127.0.0.66"
 NO_MESSAGES = {"accepted": 0, "deferred": 0, "rejected": 0}
+NO_REPLIES = {"2": 0, "3": 0, "4": 0, "5": 0}
+NO_GREETING = {"count": 0, "p50_ms": None, "p99_ms": None}
 
 
 @pytest.fixture(name="admin")
@@ -45,7 +47,7 @@ def relays_of(relay, count=2):
 # What the description promises.
 
 SPEC = json.loads((ROOT / "lb/admin/openapi.json").read_text())
-ROUTE = re.compile(r'\{"(GET|POST)", "([^"]+)",')
+ROUTE = re.compile(r'\{"(GET|POST)", "([^"]*)",')
 
 
 def described(path, method, status):
@@ -82,6 +84,8 @@ def test_answers_are_as_described(start, relay, admin):
         ("/v1/status", "GET", "/v1/status", 200),
         ("/v1/sessions", "GET", "/v1/sessions", 200),
         ("/v1/denied", "GET", "/v1/denied", 200),
+        ("/v1/history", "GET", "/v1/history", 200),
+        ("/v1/events", "GET", "/v1/events", 200),
         (order, "POST", "/v1/pools/relays/backends/relay1/maint", 200),
         (order, "POST", "/v1/pools/relays/backends/relay2/drain", 200),
         (order, "POST", "/v1/pools/relays/backends/relay3/drain", 404),
@@ -124,17 +128,23 @@ def test_status(start, relay, admin):
         "name": "relay1", "address": f"127.0.0.1:{setup.relays[0].port}", "up": True,
         "cause": None, "detail": None, "probe_up": True, "greetings_up": True,
         "troubles": [], "state": "ready", "weight": 1, "backup": False, "sessions": 0,
-        "max_sessions": None, "messages": NO_MESSAGES, "recipients": NO_MESSAGES,
+        "max_sessions": None, "messages": NO_MESSAGES, "recipients": NO_MESSAGES, "probe": None,
+        "replies": NO_REPLIES, "recent": {"replies": NO_REPLIES, "greeting": NO_GREETING},
     }
     assert (two["weight"], two["backup"], two["max_sessions"]) == (2, True, 7)
     assert status.pop("listeners") == [
         {"name": "smtp", "bind": [f"127.0.0.1:{setup.port}"], "pool": "relays",
-         "tls": "off", "certificate_expires": None, "messages": NO_MESSAGES}
+         "tls": "off", "certificate_expires": None, "sessions": 0, "messages": NO_MESSAGES}
     ]
     assert status.pop("max_sessions") > 0
+    now, in_force = (datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+                     for text in (status.pop("now"), status["config"].pop("since")))
+    assert since <= in_force <= now
+    assert 0 <= status.pop("uptime_s") < DEADLINE
     assert status == {
         "version": "0.1.0", "engine": ENGINE, "state": "running", "pid": balancer.pid,
-        "workers": 2, "file": str(balancer.conf), "sessions": 0,
+        "workers": 2, "file": str(balancer.conf), "sessions": 0, "hostname": "lb.test",
+        "config": {"refused": False},
     }
     assert admin.get("/v1/status", tcp=True)["pid"] == balancer.pid
 
@@ -645,8 +655,10 @@ def test_status_command(start, relay, admin):
         "ready", "0", "200", "1", "backup"]
     assert all(len(line) <= 80 and line == line.rstrip() for line in lines)
     assert "\033" not in result.stdout
-    told = json.loads(admin.run("status", "--json").stdout)
-    assert told == admin.get("/v1/status")
+    told, asked = json.loads(admin.run("status", "--json").stdout), admin.get("/v1/status")
+    for one in (told, asked):
+        assert one.pop("now") and one.pop("uptime_s") >= 0
+    assert told == asked
 
 
 def test_the_file_says_where_the_daemon_is(start, relay, admin):
