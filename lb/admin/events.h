@@ -4,10 +4,8 @@
 #ifndef LB_ADMIN_EVENTS_H
 #define LB_ADMIN_EVENTS_H
 
-#include <jansson.h>
-
-/* {"events": [...]}, the latest first, each as the log has it with `format = json`. NULL when there
- * is no memory. */
-json_t *events_json(void);
+/* {"events": [...]}, the latest first, each as the log has it with `format = json`. For free(3);
+ * NULL when there is no memory. */
+char *events_json(void);
 
 #endif

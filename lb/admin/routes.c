@@ -128,7 +128,7 @@ give_events(struct routes *routes, struct http_exchange *exchange, const struct 
 {
 	(void)routes;
 	(void)path;
-	answer_json(exchange, OK, events_json());
+	answer_body(exchange, OK, "application/json", events_json());
 }
 
 /* Orders. */

@@ -7,6 +7,7 @@
 #include "lb/event_ring.h"
 #include "tests/unit/unit.h"
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,6 +72,18 @@ END_TEST
 
 /* And as it is used. */
 
+/* As it is read by others. */
+static json_t *
+all_events(void)
+{
+	char *text = events_json();
+	ck_assert_ptr_nonnull(text);
+	json_t *json = json_loads(text, JSON_ALLOW_NUL, NULL);
+	ck_assert_msg(json, "%s", text);
+	free(text);
+	return json;
+}
+
 static json_t *
 newest(json_t *json)
 {
@@ -79,9 +92,12 @@ newest(json_t *json)
 
 START_TEST(kept_whatever_the_log_wants)
 {
+	json_t *json = all_events();
+	ck_assert_uint_eq(json_array_size(json_object_get(json, "events")), 0);
+	json_decref(json);
 	log_nothing();
 	tell("hello");
-	json_t *json = events_json();
+	json = all_events();
 	ck_assert_uint_eq(json_array_size(json_object_get(json, "events")), 1);
 	ck_assert_str_eq(json_string_value(json_object_get(newest(json), "event")), "test");
 	ck_assert_str_eq(json_string_value(json_object_get(newest(json), "level")), "info");
@@ -89,7 +105,7 @@ START_TEST(kept_whatever_the_log_wants)
 	ck_assert_int_eq(json_integer_value(json_object_get(newest(json), "number")), 7);
 	json_decref(json);
 	tell(NULL);
-	json = events_json();
+	json = all_events();
 	ck_assert_uint_eq(json_array_size(json_object_get(json, "events")), 2);
 	ck_assert(json_is_null(json_object_get(newest(json), "said")));
 	json_decref(json);
@@ -112,7 +128,7 @@ START_TEST(any_bytes)
 	event_begin(&event, LOG_LEVEL_WARNING, "test");
 	log_bytes(&event.kept, "said", bytes, sizeof(bytes));
 	event_end(&event);
-	json_t *json = events_json();
+	json_t *json = all_events();
 	json_t *said = json_object_get(newest(json), "said");
 	ck_assert_uint_eq(json_string_length(said), len);
 	ck_assert(!memcmp(json_string_value(said), expected, len));
@@ -120,7 +136,7 @@ START_TEST(any_bytes)
 	static char text[2 * LOG_LINE_MAX];
 	memset(text, '<', sizeof(text) - 1);
 	tell(text);
-	json = events_json();
+	json = all_events();
 	ck_assert(json_is_true(json_object_get(newest(json), "cut")));
 	ck_assert_ptr_null(json_object_get(newest(json), "said"));
 	json_decref(json);
@@ -144,15 +160,14 @@ START_TEST(read_while_threads_tell)
 	for (int i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, tell_often, NULL), 0);
 	while (event_count() < all) {
-		json_t *json = events_json();
-		ck_assert_ptr_nonnull(json);
+		json_t *json = all_events();
 		ck_assert_uint_le(
 			json_array_size(json_object_get(json, "events")), EVENT_RING_LINES);
 		json_decref(json);
 	}
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	json_t *json = events_json();
+	json_t *json = all_events();
 	ck_assert_uint_eq(json_array_size(json_object_get(json, "events")), EVENT_RING_LINES);
 	json_decref(json);
 }
