@@ -93,7 +93,7 @@ $(B)/smtplb $(B)/sink $(B)/load $(B)/acl_bench $(B)/tracker_bench $(UNITS) $(REP
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
 
-$(LIB): $(call OBJ,$(LIB_SRC))
+$(LIB): $(call OBJ,$(LIB_SRC)) $(B)/obj/page.o
 	@rm -f $@
 	$(call say,AR)$(AR) rcs $@ $^
 
@@ -101,9 +101,19 @@ $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+# The status page, made one piece.
+$(B)/page.c: $(wildcard lb/admin/page/*)
+	@mkdir -p $(@D)
+	$(call say,PAGE)lb/admin/page/pack lb/admin/page >$@.new && mv $@.new $@
+
+$(B)/obj/page.o: $(B)/page.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+-include $(B)/obj/page.d
 -include $(patsubst %.o,%.d,$(call OBJ,$(SOURCES)))
 
-# What must be installed, by what it is needed for. Postfix, Exim, nginx, Prometheus, qemu are not here:
+# What must be installed, by what it is needed for. Postfix, Exim, nginx, Prometheus, Chromium, qemu are not here:
 # tests/peers unpacks them below build/ and installs nothing.
 DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev libmicrohttpd-dev libjansson-dev liburing-dev libssl-dev \
 	python3

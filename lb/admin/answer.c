@@ -7,20 +7,18 @@
 #include <string.h>
 
 enum {
+	STATUS_OK = 200,
 	STATUS_NO_MEMORY = 500,
 };
 
+/* The answer but for its body, which is for free(3); NULL: no memory. */
 static void
-give(struct http_exchange *exchange, unsigned status, const char *type, char *body,
-	const char *allow)
+give(struct http_exchange *exchange, struct http_answer answer, char *body)
 {
-	struct http_answer answer = {
-		.status = body ? status : STATUS_NO_MEMORY,
-		.type = type,
-		.allow = allow,
-		.body = body,
-		.len = body ? strlen(body) : 0,
-	};
+	if (!body)
+		answer.status = STATUS_NO_MEMORY;
+	answer.body = body;
+	answer.len = body ? strlen(body) : 0;
 	http_answer(exchange, &answer);
 }
 
@@ -45,7 +43,9 @@ give_json(struct http_exchange *exchange, unsigned status, json_t *json, const c
 {
 	char *body = write_json(json);
 	json_decref(json);
-	give(exchange, status, "application/json", body, allow);
+	give(exchange,
+		(struct http_answer){.status = status, .type = "application/json", .allow = allow},
+		body);
 }
 
 json_t *
@@ -72,7 +72,16 @@ answer_error(struct http_exchange *exchange, unsigned status, const char *what, 
 void
 answer_body(struct http_exchange *exchange, unsigned status, const char *type, char *body)
 {
-	give(exchange, status, type, body, NULL);
+	give(exchange, (struct http_answer){.status = status, .type = type}, body);
+}
+
+void
+answer_page(struct http_exchange *exchange, const char *text, const char *policy)
+{
+	give(exchange,
+		(struct http_answer){
+			.status = STATUS_OK, .type = "text/html; charset=utf-8", .policy = policy},
+		strdup(text));
 }
 
 void

@@ -22,6 +22,9 @@ void answer_error(
 /* A body of any type (static), which is for free(3) by whom it is given to; NULL is a 500. */
 void answer_body(struct http_exchange *exchange, unsigned status, const char *type, char *body);
 
+/* A page in HTML (static), with what it may load. */
+void answer_page(struct http_exchange *exchange, const char *text, const char *policy);
+
 void answer_text(struct http_exchange *exchange, unsigned status, const char *text);
 
 #endif

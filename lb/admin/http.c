@@ -26,6 +26,7 @@ enum {
 };
 
 static const double ACCEPT_PAUSE_S = 0.1;
+static const char POLICY_NOTHING[] = "default-src 'none'; frame-ancestors 'none'";
 static const char stops[] = "{\"error\":\"it stops\"}";
 static const char too_large[] = "{\"error\":\"no request needs such a body\"}";
 
@@ -53,6 +54,29 @@ struct http_exchange {
 
 /* Exchanges. */
 
+struct header {
+	const char *name, *value; /* no value: left out */
+};
+
+static bool
+add_headers(struct MHD_Response *response, const struct http_answer *answer)
+{
+	const struct header headers[] = {
+		{MHD_HTTP_HEADER_CONTENT_TYPE, answer->type},
+		{MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
+		{"Content-Security-Policy", answer->policy ? answer->policy : POLICY_NOTHING},
+		{"X-Content-Type-Options", "nosniff"},
+		{"Referrer-Policy", "no-referrer"},
+		{MHD_HTTP_HEADER_ALLOW, answer->allow},
+	};
+	for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++) {
+		if (headers[i].value &&
+			!MHD_add_response_header(response, headers[i].name, headers[i].value))
+			return false;
+	}
+	return true;
+}
+
 static struct MHD_Response *
 make_response(const struct http_answer *answer)
 {
@@ -62,10 +86,7 @@ make_response(const struct http_answer *answer)
 		free(answer->body);
 		return NULL;
 	}
-	if (MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type) &&
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") &&
-		(!answer->allow ||
-			MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow)))
+	if (add_headers(response, answer))
 		return response;
 	MHD_destroy_response(response);
 	return NULL;

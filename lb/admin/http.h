@@ -20,9 +20,10 @@ typedef void http_handler_fn(
 
 struct http_answer {
 	unsigned status;
-	const char *type;  /* of the content; static */
-	const char *allow; /* with 405: the methods; static, NULL for none */
-	char *body;        /* for free(3), by whom it is given to */
+	const char *type;   /* of the content; static */
+	const char *allow;  /* with 405: the methods; static, NULL for none */
+	const char *policy; /* what a page may load (Content-Security-Policy); NULL: nothing */
+	char *body;         /* for free(3), by whom it is given to */
 	size_t len;
 };
 

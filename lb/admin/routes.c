@@ -8,6 +8,7 @@
 #include "lb/admin/events.h"
 #include "lb/admin/history.h"
 #include "lb/admin/metrics_page.h"
+#include "lb/admin/page.h"
 #include "lb/admin/process.h"
 #include "lb/admin/json_text.h"
 #include "lb/admin/path.h"
@@ -74,6 +75,14 @@ routes_free(struct routes *routes)
 }
 
 /* What is looked at. */
+
+static void
+give_page(struct routes *routes, struct http_exchange *exchange, const struct path *path)
+{
+	(void)routes;
+	(void)path;
+	answer_page(exchange, page_text, page_policy);
+}
 
 static void
 give_health(struct routes *routes, struct http_exchange *exchange, const struct path *path)
@@ -192,6 +201,7 @@ static const struct route {
 	const char *parts; /* between slashes; * is any */
 	void (*handle)(struct routes *, struct http_exchange *, const struct path *);
 } table[] = {
+	{"GET", "", give_page},
 	{"GET", "healthz", give_health},
 	{"GET", "metrics", give_metrics},
 	{"GET", "v1/status", give_status},

@@ -11,6 +11,11 @@ from peers import DEADLINE, free_port
 Answer = namedtuple("Answer", "status body headers")
 
 
+def timeless(status):
+    """The status but for what is another a moment later."""
+    return {key: value for key, value in status.items() if key not in ("now", "uptime_s")}
+
+
 class Connection(http.client.HTTPConnection):
     """By a path, where http.client knows hosts only."""
 
