@@ -12,6 +12,7 @@ from faults import FOREVER, FUNCTIONS
 from peers import eventually, smtp
 
 STRANGER = "127.0.0.66"
+PAGES = ("/healthz", "/v1/status", "/v1/sessions", "/v1/denied", "/v1/history", "/v1/events", "/")
 PAUSE_S = 0.1  # of a server that could not accept
 OUR_FAULT = (500, 503)
 
@@ -65,6 +66,7 @@ class Scenario:
             admin=self.places[0].text(),
         )
         self.balancer = start(self.setup, prefix=faults.prefix)
+        self.events = 2  # it was loaded, and is ready
         self.client = self.setup.connect()
         self.address = "{}:{}".format(*self.client.sock.getsockname())
         self.client.line()
@@ -78,6 +80,8 @@ class Scenario:
             return None
         if answer.status == 200 and answer.headers["Content-Type"] == "application/json":
             self.examine(path, json.loads(answer.body))
+        if answer.status == 200 and path == "/":
+            assert answer.body.endswith(b"</html>\n")
         return answer
 
     def examine(self, path, told):
@@ -90,11 +94,16 @@ class Scenario:
             assert self.address in [one["client"] for one in told["sessions"]]
         elif path == "/v1/denied":
             assert [one["address"] for one in told["denied"]] == [STRANGER]
+        elif path == "/v1/history":
+            assert len({len(figure) for figure in told["samples"].values()}) == 1
+        elif path == "/v1/events":
+            assert len(told["events"]) >= self.events
+            self.events = len(told["events"])
 
     def turn(self):
         """Everything is asked once, here and there."""
         admin = self.places[0]
-        for path in ("/healthz", "/v1/status", "/v1/sessions", "/v1/denied"):
+        for path in PAGES:
             for tcp in (False, True):
                 answer = self.ask(admin, "GET", path, tcp)
                 assert answer is None or answer.status in (200, *OUR_FAULT), (path, answer)
@@ -114,7 +123,7 @@ class Scenario:
         """All is well again."""
         self.client.send(b"NOOP\r\n")
         assert self.client.line() == b"250 one"
-        for path in ("/healthz", "/v1/status", "/v1/sessions", "/v1/denied"):
+        for path in PAGES:
             for tcp in (False, True):
                 assert self.ask(self.places[0], "GET", path, tcp).status == 200
         for state in ("drain", "ready"):
