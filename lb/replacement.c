@@ -5,7 +5,7 @@
 
 #include "conf/snapshot.h"
 #include "lb/admin/admin.h"
-#include "lb/log.h"
+#include "lb/event.h"
 #include "lb/pool_record.h"
 #include "lb/runtime.h"
 #include "lb/spawn.h"
@@ -33,12 +33,12 @@ static void
 tell(const struct replacement *replacement, enum log_level level, const char *action,
 	const char *detail)
 {
-	struct log_line line;
-	log_begin(&line, level, "upgrade");
-	log_text(&line, "action", action);
-	log_number(&line, "pid", replacement->pid ? (uint64_t)replacement->pid : LOG_NONE);
-	log_text(&line, "detail", detail);
-	log_end(&line);
+	struct event event;
+	event_begin(&event, level, "upgrade");
+	event_text(&event, "action", action);
+	event_number(&event, "pid", replacement->pid ? (uint64_t)replacement->pid : LOG_NONE);
+	event_text(&event, "detail", detail);
+	event_end(&event);
 }
 
 static void

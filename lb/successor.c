@@ -4,7 +4,7 @@
 #include "lb/successor.h"
 
 #include "lb/activation.h"
-#include "lb/log.h"
+#include "lb/event.h"
 #include "lb/pool_record.h"
 #include "lb/replacement.h"
 
@@ -33,11 +33,11 @@ on_end(struct ev_loop *loop, ev_io *watcher, int ready)
 	struct successor *successor = watcher->data;
 	ev_io_stop(loop, watcher);
 	let_go(successor);
-	struct log_line line;
-	log_begin(&line, LOG_LEVEL_INFO, "upgrade");
-	log_text(&line, "action", "alone");
-	log_text(&line, "detail", "the process before has ended");
-	log_end(&line);
+	struct event event;
+	event_begin(&event, LOG_LEVEL_INFO, "upgrade");
+	event_text(&event, "action", "alone");
+	event_text(&event, "detail", "the process before has ended");
+	event_end(&event);
 }
 
 void
