@@ -7,6 +7,8 @@ B := build$(if $(filter-out release,$(VARIANT)),/$(VARIANT))
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+ZSH_DIR ?= $(PREFIX)/share/zsh/site-functions
 
 CC = gcc
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
@@ -62,14 +64,15 @@ SOURCES := $(LIB_SRC) lb/main.c $(SINK_SRC) $(BENCH_SRC) $(UNIT_SRC) $(FUZZ_SRC)
 HEADERS := $(wildcard */*.h */*/*.h)
 
 LIB := $(B)/libsmtplb.a
+MAN := $(patsubst conf/man/%.scd,$(B)/man/%,$(wildcard conf/man/*.scd))
 UNITS := $(UNIT_SRC:%.c=$(B)/%)
 REPLAYS := $(FUZZ_SRC:%.c=$(B)/%.replay)
 FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@; )# V=1 shows the commands themselves
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all deps deps-build deps-test deps-tools deps-bench demo run test unit system lab kernel lint format \
-	fuzz asan tsan coverage mutation bench bench-quick install clean help
+.PHONY: all deps deps-build deps-test deps-tools deps-bench deps-deb demo run test unit system lab kernel lint format \
+	fuzz asan tsan coverage mutation bench bench-quick install deb clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
 MAKEFLAGS += --no-print-directory
@@ -101,6 +104,10 @@ $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+$(B)/man/%: conf/man/%.scd
+	@mkdir -p $(@D)
+	$(call say,MAN)scdoc <$< >$@
+
 # The status page, made one piece.
 $(B)/page.c: $(wildcard lb/admin/page/*)
 	@mkdir -p $(@D)
@@ -116,17 +123,19 @@ $(B)/obj/page.o: $(B)/page.c Makefile
 # What must be installed, by what it is needed for. Postfix, Exim, nginx, Prometheus, Chromium, qemu are not here:
 # tests/peers unpacks them below build/ and installs nothing.
 DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb-dev libmicrohttpd-dev libjansson-dev liburing-dev libssl-dev \
-	python3
+	python3 scdoc
 DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist python3-jsonschema mmdb-bin openssl iproute2 util-linux apt dpkg bash zsh
 DEPS_BENCH = strace iproute2 util-linux apt dpkg
+DEPS_DEB = debhelper dpkg-dev fakeroot lintian
 DEPS_TOOLS = clang clang-format clang-tidy cppcheck libclang-rt-14-dev llvm
 
-deps: deps-build deps-test deps-tools deps-bench ## install the Debian packages that everything below needs
+deps: deps-build deps-test deps-tools deps-bench deps-deb ## install the Debian packages that everything below needs
 
-deps-build deps-test deps-tools deps-bench:
+deps-build deps-test deps-tools deps-bench deps-deb:
 	@tests/deps $(DEPS_BUILD) \
 		$(if $(filter deps-test deps-tools,$@),$(DEPS_TEST)) \
 		$(if $(filter deps-bench,$@),$(DEPS_BENCH)) \
+		$(if $(filter deps-deb,$@),$(DEPS_DEB)) \
 		$(if $(filter deps-tools,$@),$(DEPS_TOOLS))
 
 demo: all ## send mail through two relays, kill one on the way, show that none was lost
@@ -221,16 +230,34 @@ bench-quick: all deps-bench ## the first of these with fewer rounds and sessions
 	@$(MAKE) $(B)/load
 	@bench/run --quick
 
-install: $(B)/smtplb ## into DESTDIR, below PREFIX (/usr/local)
+# The unit and the man pages are written for /usr.
+AT_PREFIX = sed -i 's|/usr/\(sbin\|share/doc\)/smtplb|$(PREFIX)/\1/smtplb|'
+DOC = $(DESTDIR)$(PREFIX)/share/doc/smtplb
+install: $(B)/smtplb $(MAN) ## into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 755 $(B)/smtplb $(DESTDIR)$(PREFIX)/sbin/smtplb
-	install -D -m 644 conf/minimal.conf $(DESTDIR)$(PREFIX)/share/doc/smtplb/minimal.conf
-	install -D -m 644 conf/full.conf $(DESTDIR)$(PREFIX)/share/doc/smtplb/full.conf
-	install -D -m 644 conf/monitoring/alerts.yml $(DESTDIR)$(PREFIX)/share/doc/smtplb/monitoring/alerts.yml
-	install -D -m 644 conf/monitoring/dashboard.json $(DESTDIR)$(PREFIX)/share/doc/smtplb/monitoring/dashboard.json
+	install -D -m 644 -t $(DOC) conf/minimal.conf conf/full.conf conf/systemd/smtplb.socket lb/admin/openapi.json LICENSE
+	install -D -m 644 -t $(DOC)/monitoring conf/monitoring/alerts.yml conf/monitoring/dashboard.json
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 $(filter %.5,$(MAN))
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(filter %.8,$(MAN))
+	install -D -m 644 conf/systemd/smtplb.service $(DESTDIR)$(UNIT_DIR)/smtplb.service
+	$(AT_PREFIX) $(DESTDIR)$(UNIT_DIR)/smtplb.service $(DESTDIR)$(PREFIX)/share/man/man[58]/smtplb*
+	install -D -m 644 conf/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/smtplb.conf
+	install -D -m 644 conf/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/smtplb.conf
 	install -D -m 644 conf/completion/smtplb.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/smtplb
-	install -D -m 644 conf/completion/_smtplb $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_smtplb
-	install -D -m 644 lb/admin/openapi.json $(DESTDIR)$(PREFIX)/share/doc/smtplb/openapi.json
-	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/smtplb/LICENSE
+	install -D -m 644 conf/completion/_smtplb $(DESTDIR)$(ZSH_DIR)/_smtplb
+
+# In a copy, because dpkg-buildpackage writes beside the sources and into them. lintian reads all
+# three: the source, the package and what goes with them.
+deb: deps-deb ## build/deb/smtplb_VERSION_ARCH.deb, as lintian accepts it
+	@test "$$(dpkg-parsechangelog -S Version)" = $(VERSION) || { \
+		echo "debian/changelog is not for $(VERSION), the Makefile's VERSION" >&2; exit 1; }
+	@rm -rf build/deb && mkdir -p build/deb/smtplb
+	@tar -c --exclude=./.git --exclude=./build --exclude=__pycache__ --exclude=.pytest_cache . | \
+		tar -x -C build/deb/smtplb
+	@cd build/deb/smtplb && dpkg-buildpackage -J -us -uc >../build.log 2>&1 || { cat ../build.log; exit 1; }
+	@lintian --allow-root --display-info --pedantic --fail-on error,warning,info,pedantic build/deb/*.changes
+	@rm -rf build/deb/smtplb
+	@ls build/deb/smtplb_*.deb
 
 clean: ## remove what was built
 	rm -rf build
