@@ -71,7 +71,7 @@ FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@; )# V=1 shows the commands themselves
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all deps deps-build deps-test deps-tools deps-bench deps-deb demo run test unit system lab kernel lint format \
+.PHONY: all deps deps-build deps-test deps-tools deps-bench deps-deb demo run test unit system lab package kernel lint format \
 	fuzz asan tsan coverage mutation bench bench-quick install deb clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -126,7 +126,7 @@ DEPS_BUILD = gcc libc6-dev make pkg-config libev-dev libconfuse-dev libmaxminddb
 	python3 scdoc
 DEPS_TEST = check libsubunit-dev python3-pytest python3-pytest-xdist python3-jsonschema mmdb-bin openssl iproute2 util-linux apt dpkg bash zsh
 DEPS_BENCH = strace iproute2 util-linux apt dpkg
-DEPS_DEB = debhelper dpkg-dev fakeroot lintian
+DEPS_DEB = debhelper dpkg-dev fakeroot lintian mmdebstrap debian-archive-keyring
 DEPS_TOOLS = clang clang-format clang-tidy cppcheck libclang-rt-14-dev llvm
 
 deps: deps-build deps-test deps-tools deps-bench deps-deb ## install the Debian packages that everything below needs
@@ -163,6 +163,10 @@ lab: deps-test ## real mail servers in network namespaces (root)
 		echo "  tests/lab under $$engine"; \
 		SMTPLB_BUILD=$(B) SMTPLB_ENGINE=$$engine tests/lab/run; \
 	done
+
+package: deps-test deb ## install the .deb into a clean Debian, start it there, remove it (root)
+	@$(MAKE) -j$$(nproc) $(B)/sink
+	@SMTPLB_BUILD=$(B) tests/package/run
 
 KERNEL_LINES ?= 'engine = libev' 'engine = io_uring'
 kernel: all deps-test ## smoke tests under Debian 12's kernel in qemu; KERNEL_LINES="'workers = 1'": so configured

@@ -1,0 +1,111 @@
+"""The unit under systemd itself: started, reloaded, upgraded and stopped, in the sandbox that it
+makes."""
+
+import subprocess
+
+import mmdb
+import pytest
+
+from root import CHECKOUT, MAIL, PACKAGE, wait_until
+
+ENGINES = subprocess.run([CHECKOUT / "tests/engines"], capture_output=True, text=True,
+                         check=True).stdout.split()
+NET_BIND_SERVICE = 1 << 10  # capabilities(7)
+
+# Until the daemon tells systemd itself: see sd_notify(3).
+UNTOLD = "[Service]\nType=exec\n"
+
+
+@pytest.fixture(autouse=True)
+def untold(configured):
+    drop_in = configured.path("etc/systemd/system/smtplb.service.d/untold.conf")
+    drop_in.parent.mkdir(parents=True)
+    drop_in.write_text(UNTOLD)
+
+
+def start(boot):
+    boot.run("systemctl", "start", "smtplb")
+    wait_until(lambda: boot.try_run("smtplb", "status").returncode == 0, "a daemon that answers")
+
+
+def show(boot, name):
+    return boot.run("systemctl", "show", "--property", name, "--value", "smtplb").strip()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_from_start_to_stop(boot, relays, client, engine):
+    """With all that the sandbox might forbid: either engine, a database (read in a child), TLS's
+    random numbers, the files of the admin socket."""
+    conf = boot.root.path("etc/smtplb/smtplb.conf")
+    mmdb.countries({"127.0.2.0/24": "JP"}).write(boot.root.path("etc/smtplb/country.mmdb"))
+    text = conf.read_text().replace("allow = {", "deny = { country:JP }  allow = {")
+    conf.write_text(f"engine = {engine}\n"
+                    f"geoip {{ country = /etc/smtplb/country.mmdb }}\n{text}")
+    start(boot)
+    assert f"({engine})" in boot.run("smtplb", "status")
+    client().sendmail(*MAIL)
+    boot.run("systemctl", "reload", "smtplb")
+    good = conf.read_text()
+    conf.write_text("nonsense = 1")
+    boot.run("systemctl", "reload", "smtplb", status=1)
+    conf.write_text(good)
+    boot.run("smtplb", "drain", "relays/relay1")
+    client().sendmail(*MAIL)
+    assert sum(relay.kept() for relay in relays) == 2
+    boot.run("systemctl", "stop", "smtplb")
+    assert (show(boot, "Result"), show(boot, "ExecMainStatus")) == ("success", "0")
+    assert not boot.root.path("run/smtplb/admin.sock").exists()
+
+
+def test_stop_lets_sessions_end(boot, relays, client):
+    start(boot)
+    session = client()
+    session.ehlo()
+    assert session.mail("app@lb.test")[0] == 250
+    boot.run("systemctl", "stop", "--no-block", "smtplb")
+    wait_until(lambda: show(boot, "SubState") == "stop-sigterm", "TERM")
+    assert session.rcpt("user@mail.test")[0] == 250
+    assert session.data("Subject: last\r\n\r\nmail\r\n")[0] == 250
+    wait_until(lambda: show(boot, "ActiveState") == "inactive", "the end")
+    assert show(boot, "Result") == "success"
+    assert sum(relay.kept() for relay in relays) == 1
+
+
+def test_sandbox(boot):
+    start(boot)
+    pid = show(boot, "MainPID")
+    text = boot.run("cat", f"/proc/{pid}/status")
+    status = dict(line.split(":\t", 1) for line in text.splitlines())
+    assert status["Uid"].split() == [boot.run("id", "-u", "smtplb").strip()] * 4
+    assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == NET_BIND_SERVICE
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    modes = boot.run("stat", "-c", "%U %G %a", "/run/smtplb", "/run/smtplb/admin.sock")
+    assert modes.splitlines() == ["smtplb smtplb 755", "smtplb smtplb 660"]
+
+
+def test_without_a_configuration_it_waits(boot):
+    boot.root.path("etc/smtplb/smtplb.conf").unlink()
+    boot.run("systemctl", "start", "smtplb")
+    assert (show(boot, "ActiveState"), show(boot, "ConditionResult")) == ("inactive", "no")
+
+
+def test_upgrade_ends_no_session(boot, relays, client):
+    start(boot)
+    session = client()
+    boot.run("dpkg", "--install", PACKAGE)
+    wait_until(lambda: any("event=upgrade" in line for line in boot.journal()), "USR2's outcome")
+    session.sendmail(*MAIL)
+    client().sendmail(*MAIL)
+    assert sum(relay.kept() for relay in relays) == 2
+    assert show(boot, "ActiveState") == "active"
+
+
+def test_upgrade_leaves_a_stopped_one_alone(boot):
+    boot.run("dpkg", "--install", PACKAGE)
+    assert not any("event=upgrade" in line for line in boot.journal())
+
+
+def test_removal_stops_it(boot):
+    start(boot)
+    boot.run("dpkg", "--purge", "smtplb")
+    assert show(boot, "ActiveState") == "inactive"
