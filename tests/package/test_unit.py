@@ -24,7 +24,7 @@ def untold(configured):
 
 
 def start(boot):
-    boot.run("systemctl", "start", "smtplb")
+    boot.run("systemctl", "enable", "--now", "smtplb")
     wait_until(lambda: boot.try_run("smtplb", "status").returncode == 0, "a daemon that answers")
 
 
@@ -100,12 +100,39 @@ def test_upgrade_ends_no_session(boot, relays, client):
     assert show(boot, "ActiveState") == "active"
 
 
-def test_upgrade_leaves_a_stopped_one_alone(boot):
+def test_upgrade_does_as_policy_rc_d_says(boot):
+    start(boot)
+    policy = boot.root.path("usr/sbin/policy-rc.d")
+    policy.write_text('#!/bin/sh\n[ "$*" != "smtplb.service restart" ] || exit 101\n')
+    policy.chmod(0o755)
     boot.run("dpkg", "--install", PACKAGE)
-    assert not any("event=upgrade" in line for line in boot.journal())
+    boot.run("systemctl", "stop", "smtplb")
+    assert "event=stopping" in "".join(boot.journal())
+    assert "event=upgrade" not in "".join(boot.journal())
+
+
+def test_upgrade_starts_nothing(boot):
+    boot.run("dpkg", "--install", PACKAGE)
+    assert show(boot, "ActiveState") == "inactive"
+
+
+def test_comes_back_after_a_crash(boot):
+    start(boot)
+    before = show(boot, "MainPID")
+    boot.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", "smtplb")
+    wait_until(lambda: show(boot, "MainPID") not in ("0", before), "another process")
+    wait_until(lambda: boot.try_run("smtplb", "status").returncode == 0, "a daemon that answers")
+
+
+def test_syslog_is_within_reach(boot):
+    conf = boot.root.path("etc/smtplb/smtplb.conf")
+    conf.write_text(conf.read_text() + "log { target = syslog }\n")
+    start(boot)
+    wait_until(lambda: "event=ready" in boot.run("journalctl", "--identifier=smtplb"), "a line")
 
 
 def test_removal_stops_it(boot):
     start(boot)
     boot.run("dpkg", "--purge", "smtplb")
-    assert show(boot, "ActiveState") == "inactive"
+    assert show(boot, "LoadState") == "not-found" and show(boot, "ActiveState") == "inactive"
+    assert "event=stopping" in "".join(boot.journal())
