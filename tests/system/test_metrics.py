@@ -589,5 +589,5 @@ def test_readme_has_the_table(start, relay, admin):
 
 def test_it_is_installed():
     makefile = (ROOT / "Makefile").read_text()
-    installed = re.findall(r"install -D -m 644 (conf/monitoring/\S+) ", makefile)
-    assert {ROOT / path for path in installed} == {DASHBOARD, ALERTS}
+    installed = re.findall(r"^\tinstall .*?(conf/monitoring/\S+) (conf/monitoring/\S+)$", makefile, re.M)
+    assert [{ROOT / path for path in line} for line in installed] == [{DASHBOARD, ALERTS}]
