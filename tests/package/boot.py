@@ -8,7 +8,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from root import ENVIRONMENT, mount, wait_until
+from root import ENVIRONMENT, PATIENCE, mount, wait_until
 
 # $1 the group, $2 the root. systemd wants the top of its groups to itself: a namespace has it so.
 BOOT = """
@@ -50,7 +50,7 @@ class Boot:
         enter = ["nsenter", "--target", self.pid, "--all", "--root", "--wd"]
         environment = ["env", "-i", *(f"{key}={value}" for key, value in ENVIRONMENT.items())]
         return subprocess.run([*enter, *environment, *command], capture_output=True, text=True,
-                              timeout=60, check=False)
+                              timeout=PATIENCE, check=False)
 
     def run(self, *command, status=0):
         result = self.try_run(*command)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from boot import Boot
-from root import CHECKOUT, Root
+from root import CHECKOUT, PATIENCE, Root
 
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "tests/system")]
 
@@ -57,7 +57,7 @@ def boot(configured, tmp_path):
 @pytest.fixture
 def client():
     """A session with a relay, through the balancer."""
-    return lambda: smtplib.SMTP("127.0.0.1", 25, timeout=10)
+    return lambda: smtplib.SMTP("127.0.0.1", 25, timeout=PATIENCE)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 CLEAN = CHECKOUT / "build/package/root"
 PACKAGE = "/" + str(next(CLEAN.glob("root/smtplb_*.deb")).relative_to(CLEAN))
 MAIL = ("app@lb.test", ["user@mail.test"], "Subject: one\r\n\r\nmail\r\n")
-PATIENCE = 30
+PATIENCE = 120  # seconds; reached only by failures
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
                "DEBIAN_FRONTEND": "noninteractive"}
 MOUNTS = [

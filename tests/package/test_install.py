@@ -6,7 +6,7 @@ import signal
 import stat
 import subprocess
 
-from root import MAIL, PACKAGE, wait_until
+from root import MAIL, PACKAGE, PATIENCE, wait_until
 
 UNIT = "/lib/systemd/system/smtplb.service"
 MODES = {
@@ -97,7 +97,7 @@ def test_start_as_the_unit_would(configured, relays, client):
             root.run(*as_user, *command, status=1)
         client().sendmail(*MAIL)
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(10) == 0, lines()
+        assert daemon.wait(PATIENCE) == 0, lines()
     finally:
         daemon.kill()
         daemon.wait()
