@@ -25,6 +25,7 @@ struct given {
 };
 
 struct activation {
+	bool owns_path;
 	size_t count;
 	struct given sockets[];
 };
@@ -90,6 +91,8 @@ explain(int error)
 struct activation *
 activation_new(struct report *report)
 {
+	const char *names = getenv("LISTEN_FDNAMES");
+	bool owns_path = names && strcmp(names, ACTIVATION_OWN) == 0;
 	size_t count = take_count(), errors = report->errors;
 	struct activation *activation =
 		calloc(1, sizeof(*activation) + count * sizeof(struct given));
@@ -97,6 +100,7 @@ activation_new(struct report *report)
 		report_error(report, "LISTEN_FDS", 0, "%s", strerror(errno));
 		return NULL;
 	}
+	activation->owns_path = owns_path;
 	activation->count = count;
 	for (size_t i = 0; i < count; i++) {
 		int fd = ACTIVATION_FIRST_FD + (int)i;
@@ -139,7 +143,7 @@ activation_take(struct activation *activation, const struct endpoint *at, int **
 }
 
 int
-activation_take_unix(struct activation *activation, const char *path)
+activation_take_unix(struct activation *activation, const char *path, bool *owns_path)
 {
 	for (size_t i = 0; activation && i < activation->count; i++) {
 		struct given *given = &activation->sockets[i];
@@ -147,6 +151,7 @@ activation_take_unix(struct activation *activation, const char *path)
 		if (fd < 0 || !given->path[0] || strcmp(given->path, path) != 0)
 			continue;
 		given->fd = -1;
+		*owns_path = activation->owns_path;
 		return fd;
 	}
 	return -1;
@@ -156,6 +161,17 @@ static const char *
 name_of(const struct given *given, char text[ENDPOINT_TEXT_MAX])
 {
 	return given->path[0] ? given->path : endpoint_format(&given->at, text);
+}
+
+static void
+close_all(struct activation *activation)
+{
+	for (size_t i = 0; i < activation->count; i++) {
+		struct given *given = &activation->sockets[i];
+		if (given->fd >= 0)
+			close(given->fd);
+		given->fd = -1;
+	}
 }
 
 /* An address of several sockets is told once. */
@@ -173,19 +189,28 @@ is_told(const struct activation *activation, size_t index)
 }
 
 void
-activation_free(struct activation *activation, const char *file, struct report *report)
+activation_settle(struct activation *activation, const char *file, struct report *report)
 {
 	char text[ENDPOINT_TEXT_MAX];
-	for (size_t i = 0; activation && i < activation->count; i++) {
+	for (size_t i = 0; i < activation->count; i++) {
 		const struct given *given = &activation->sockets[i];
 		if (given->fd < 0)
 			continue;
-		close(given->fd);
+		if (given->path[0] && activation->owns_path)
+			unlink(given->path);
 		if (!is_told(activation, i))
 			report_warning(report, file, 0,
 				"closed the socket at %s that smtplb was started with: nothing "
 				"here listens there",
 				name_of(given, text));
 	}
+	close_all(activation);
+}
+
+void
+activation_free(struct activation *activation)
+{
+	if (activation)
+		close_all(activation);
 	free(activation);
 }

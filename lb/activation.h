@@ -11,6 +11,7 @@
 #include "acl/addr.h"
 #include "acl/report.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -18,6 +19,9 @@ enum {
 };
 
 struct activation;
+
+/* LISTEN_FDNAMES of the process before, where the path of the Unix socket is its own. */
+#define ACTIVATION_OWN "own"
 
 /* Takes what the environment tells of, and forgets it there, so that no child is misled. Sockets
  * become non-blocking and close-on-exec, and detect death as our own do (socket.h). Returns NULL
@@ -28,10 +32,15 @@ struct activation *activation_new(struct report *report);
  * is, for free(3). Returns how many: 0 with *fds NULL when there is none, or no memory. */
 size_t activation_take(struct activation *activation, const struct endpoint *at, int **fds);
 
-/* The Unix socket of that path, which is the caller's from then on; -1 when there is none. */
-int activation_take_unix(struct activation *activation, const char *path);
+/* The Unix socket of that path, which is the caller's from then on; -1 when there is none.
+ * *owns_path: whether the path is, too; it is not where somebody keeps it for who comes next. */
+int activation_take_unix(struct activation *activation, const char *path, bool *owns_path);
 
-/* Closes those that nobody has taken, with a warning for each, and frees. NULL is fine. */
-void activation_free(struct activation *activation, const char *file, struct report *report);
+/* What was taken is in use: closes the rest, with a warning for each, and takes away a path that is
+ * ours and leads nowhere now. */
+void activation_settle(struct activation *activation, const char *file, struct report *report);
+
+/* Closes what nobody has taken. NULL is fine. */
+void activation_free(struct activation *activation);
 
 #endif

@@ -140,10 +140,18 @@ is_stopping(void *context)
 	return daemon->stop.begun;
 }
 
+static bool
+is_retired(void *context)
+{
+	const struct daemon *daemon = context;
+	return daemon->stop.retired;
+}
+
 static const struct admin_orders admin_orders = {
 	.reload = on_reload,
 	.order = on_order,
 	.is_stopping = is_stopping,
+	.is_retired = is_retired,
 };
 
 /* Start and end. */
@@ -264,18 +272,16 @@ start(struct daemon *daemon, struct report *report)
 		stop_now(&daemon->stop);
 		return -1;
 	}
-	replacement_watch(&daemon->replacement, &daemon->stop, &daemon->successor);
+	replacement_watch(&daemon->replacement, &daemon->stop, &daemon->reload, &daemon->successor);
 	reload_watch(&daemon->reload);
 	stop_watch(&daemon->stop);
 	change_commit(&change, &daemon->serving);
-	activation_free(daemon->serving.given, daemon->file, report);
-	daemon->serving.given = NULL;
+	activation_settle(daemon->serving.given, daemon->file, report);
 	notice_log(report);
 	log_ready(daemon);
-	if (successor_is_one_of_two(&daemon->successor))
-		successor_tell(&daemon->successor, daemon->loop);
-	else
+	if (!successor_is_one_of_two(&daemon->successor))
 		supervisor_ready("Serving");
+	successor_watch(&daemon->successor, daemon->loop);
 	return 0;
 }
 
@@ -327,7 +333,7 @@ daemon_run(const char *file)
 		status = EXIT_SUCCESS;
 	}
 	free_parts(&daemon);
-	activation_free(daemon.serving.given, file, &report);
+	activation_free(daemon.serving.given);
 	log_stop();
 	report_fini(&report);
 	return status;

@@ -11,7 +11,8 @@
 enum {
 	DESCRIPTORS_KEPT = 64, /* for ourselves, or half of them where there are few: */
 	BASE_NEED = 18,        /* the standard ones, the main thread's loop and files, */
-	WORKER_NEED = 3,       /* a worker's loop and its reserve, sockets and probes */
+	WORKER_NEED = 3,       /* a worker's loop and its reserve, sockets and probes; */
+	COPIES = 2,            /* of its sockets, so that a new process can be given them */
 	DESCRIPTORS_A_SESSION = 2,
 	LINGER_SHARE = 8, /* an eighth of the descriptors at most, */
 	LINGER_MAX = 1024,
@@ -58,7 +59,7 @@ own_need(const struct snapshot *snapshot)
 		binds += snapshot->listeners[i].bind_count;
 	for (size_t i = 0; i < snapshot->pool_count; i++)
 		probes += snapshot->pools[i].backend_count;
-	return BASE_NEED + probes + snapshot->workers * (WORKER_NEED + binds);
+	return BASE_NEED + probes + snapshot->workers * (WORKER_NEED + COPIES * binds);
 }
 
 /* For clients and backends. */

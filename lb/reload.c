@@ -71,6 +71,9 @@ on_loaded(void *context, const struct loaded *loaded)
 	} else if (loaded->changed) {
 		tell_refused(reload, snapshot ? &snapshot->sources : &loaded->refused);
 	}
+	if (snapshot && reload->stop->begun)
+		report_error(loaded->report, reload->file, 0, "not put into force: %s",
+			reload->stop->retired ? "another process has taken over" : "it stops");
 	if (loaded->report->errors)
 		reload->serving->refused = true;
 	notice_log(loaded->report);
@@ -155,6 +158,12 @@ void
 reload_watch(struct reload *reload)
 {
 	ev_signal_start(reload->loop, &reload->hup);
+}
+
+bool
+reload_is_under_way(const struct reload *reload)
+{
+	return loader_is_running(reload->loader);
 }
 
 int

@@ -34,6 +34,8 @@ void reload_fini(struct reload *reload); /* fine on zeros too */
 /* Heeds HUP from now on. */
 void reload_watch(struct reload *reload);
 
+bool reload_is_under_way(const struct reload *reload);
+
 /* As the admin interface orders it: see admin_orders in lb/admin/admin.h. */
 int reload_order(struct reload *reload, bool *behind);
 

@@ -4,9 +4,11 @@
 #include "lb/replacement.h"
 
 #include "conf/snapshot.h"
+#include "lb/activation.h"
 #include "lb/admin/admin.h"
 #include "lb/event.h"
 #include "lb/pool_record.h"
+#include "lb/reload.h"
 #include "lb/runtime.h"
 #include "lb/spawn.h"
 #include "lb/stop.h"
@@ -20,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -28,6 +30,8 @@ enum {
 	ANSWER_S = 5,    /* for what takes it no time, while we wait */
 	DETAIL_MAX = 128,
 };
+
+static void try(struct replacement *replacement);
 
 static void
 tell(const struct replacement *replacement, enum log_level level, const char *action,
@@ -45,8 +49,20 @@ static void
 forget(struct replacement *replacement)
 {
 	ev_io_stop(replacement->loop, &replacement->answer);
-	ev_child_stop(replacement->loop, &replacement->end);
 	ev_timer_stop(replacement->loop, &replacement->patience);
+}
+
+/* Nobody else, who has got its number since. */
+static void
+end_process(struct replacement *replacement)
+{
+	if (replacement->handle < 0) {
+		kill(replacement->pid, SIGKILL);
+		return;
+	}
+	syscall(SYS_pidfd_send_signal, replacement->handle, SIGKILL, NULL, 0);
+	close(replacement->handle);
+	replacement->handle = -1;
 }
 
 /* Nothing has changed, and the next one may come. */
@@ -55,46 +71,67 @@ fail(struct replacement *replacement, const char *detail)
 {
 	tell(replacement, LOG_LEVEL_ERROR, "failed", detail);
 	forget(replacement);
-	kill(replacement->pid, SIGKILL);
+	end_process(replacement);
 	close(replacement->talk);
 	replacement->talk = -1;
 	replacement->pid = 0;
 }
 
-/* The new process serves. The talk stays open for as long as we live. */
+/* From here on it is the new process that serves, and nothing takes that back. The talk stays open
+ * for as long as we live. */
 static void
 hand_over(struct replacement *replacement)
 {
+	const char go = REPLACEMENT_GO;
 	tell(replacement, LOG_LEVEL_INFO, "done", NULL);
-	forget(replacement);
+	ev_timer_stop(replacement->loop, &replacement->patience);
+	replacement->is_done = true;
 	supervisor_hand_over(replacement->pid);
 	admin_leave(replacement->serving->admin);
 	stop_retire(replacement->stop);
+	if (send(replacement->talk, &go, 1, MSG_NOSIGNAL) != 1)
+		tell(replacement, LOG_LEVEL_ERROR, "lost", strerror(errno));
 }
 
-/* The main thread waits, so that nothing is ordered or measured that the record does not have. */
+/* The main thread waits, so that nothing is ordered or measured that the record does not have; and
+ * no signal cuts that short. */
 static int
 leave_record(const struct replacement *replacement)
 {
+	sigset_t all, before;
 	json_t *record = pool_record_new(replacement->serving);
 	char answer = 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int result = record ? json_dumpfd(record, replacement->talk, JSON_COMPACT) : -1;
+	if (result == 0 && recv(replacement->talk, &answer, 1, 0) != 1)
+		result = -1;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	json_decref(record);
-	if (result == 0 && recv(replacement->talk, &answer, 1, 0) == 1 &&
-		answer == REPLACEMENT_READY)
-		return 0;
-	return -1;
+	return result == 0 && answer == REPLACEMENT_READY ? 0 : -1;
+}
+
+/* What the new process has loaded may be older than what is in force here by now. */
+static bool
+is_overtaken(const struct replacement *replacement)
+{
+	return replacement->serving->runtime != replacement->runtime ||
+	       reload_is_under_way(replacement->reload);
 }
 
 static void
 on_prepared(struct replacement *replacement)
 {
-	if (replacement->stop->begun)
+	if (replacement->stop->begun) {
 		fail(replacement, "this process stops");
-	else if (leave_record(replacement) == 0)
+	} else if (is_overtaken(replacement)) {
+		fail(replacement, "the configuration was loaded anew meanwhile: tried again");
+		try(replacement);
+	} else if (leave_record(replacement) == 0) {
 		hand_over(replacement);
-	else
+	} else {
 		fail(replacement, "the new process did not take over");
+	}
 }
 
 static void
@@ -108,10 +145,21 @@ on_not_run(struct replacement *replacement)
 	fail(replacement, detail);
 }
 
-/* Of one that says nothing and closes the talk, the end will tell. */
+static void
+on_end(struct replacement *replacement)
+{
+	if (!replacement->is_done) {
+		fail(replacement, "the new process has ended; why is in its log");
+		return;
+	}
+	tell(replacement, LOG_LEVEL_ERROR, "lost", "the new process has ended");
+	forget(replacement);
+}
+
 static void
 on_answer(struct ev_loop *loop, ev_io *watcher, int ready)
 {
+	(void)loop;
 	(void)ready;
 	struct replacement *replacement = watcher->data;
 	char answer = 0;
@@ -122,30 +170,8 @@ on_answer(struct ev_loop *loop, ev_io *watcher, int ready)
 		on_not_run(replacement);
 	else if (len == 1)
 		fail(replacement, "the new process does not know how to take over");
-	else if (len == 0)
-		ev_io_stop(loop, watcher);
-}
-
-static void
-on_end(struct ev_loop *loop, ev_child *child, int ready)
-{
-	(void)loop;
-	(void)ready;
-	struct replacement *replacement = child->data;
-	char detail[DETAIL_MAX];
-	if (ev_is_active(&replacement->answer)) {
-		on_answer(loop, &replacement->answer, EV_READ);
-		if (replacement->pid == 0)
-			return;
-	}
-	if (WIFSIGNALED(child->rstatus))
-		snprintf(detail, sizeof(detail), "the new process was ended by signal %d",
-			WTERMSIG(child->rstatus));
-	else
-		snprintf(detail, sizeof(detail),
-			"the new process ended with status %d; what it said is in its log",
-			WEXITSTATUS(child->rstatus));
-	fail(replacement, detail);
+	else if (len == 0 || errno == ECONNRESET)
+		on_end(replacement);
 }
 
 static void
@@ -186,10 +212,11 @@ start_process(struct replacement *replacement, int talk)
 		.arguments = arguments,
 		.talk = talk,
 		.talk_name = REPLACEMENT_TALK,
+		.names = admin_owns_path(replacement->serving->admin) ? ACTIVATION_OWN : "",
 	};
 	int *sockets = collect_sockets(replacement, &spawn.socket_count);
 	spawn.sockets = sockets;
-	pid_t pid = file && sockets ? spawn_start(&spawn) : -1;
+	pid_t pid = file && sockets ? spawn_start(&spawn, &replacement->handle) : -1;
 	int error = errno;
 	free(sockets);
 	free(file);
@@ -226,8 +253,7 @@ begin(struct replacement *replacement)
 	limit_waiting(replacement->talk);
 	ev_io_set(&replacement->answer, replacement->talk, EV_READ);
 	ev_io_start(replacement->loop, &replacement->answer);
-	ev_child_set(&replacement->end, replacement->pid, 0);
-	ev_child_start(replacement->loop, &replacement->end);
+	replacement->runtime = replacement->serving->runtime;
 	ev_timer_set(&replacement->patience, PATIENCE_S, 0);
 	ev_timer_start(replacement->loop, &replacement->patience);
 	return 0;
@@ -249,6 +275,15 @@ why_not(const struct replacement *replacement)
 }
 
 static void
+try(struct replacement *replacement)
+{
+	if (begin(replacement) < 0)
+		tell(replacement, LOG_LEVEL_ERROR, "failed", strerror(errno));
+	else
+		tell(replacement, LOG_LEVEL_INFO, "started", replacement->path);
+}
+
+static void
 on_usr2(struct ev_loop *loop, ev_signal *watcher, int ready)
 {
 	(void)loop;
@@ -257,10 +292,8 @@ on_usr2(struct ev_loop *loop, ev_signal *watcher, int ready)
 	const char *why = why_not(replacement);
 	if (why)
 		tell(replacement, LOG_LEVEL_WARNING, "refused", why);
-	else if (begin(replacement) < 0)
-		tell(replacement, LOG_LEVEL_ERROR, "failed", strerror(errno));
 	else
-		tell(replacement, LOG_LEVEL_INFO, "started", replacement->path);
+		try(replacement);
 }
 
 /* As it was when we were started: another may be there since. */
@@ -282,13 +315,13 @@ replacement_init(struct replacement *replacement, struct ev_loop *loop,
 		.file = file,
 		.path = find_path(),
 		.talk = -1,
+		.handle = -1,
 	};
 	ev_signal_init(&replacement->usr2, on_usr2, SIGUSR2);
 	ev_init(&replacement->answer, on_answer);
-	ev_child_init(&replacement->end, on_end, 0, 0);
 	ev_init(&replacement->patience, on_patience_over);
 	replacement->usr2.data = replacement->answer.data = replacement;
-	replacement->end.data = replacement->patience.data = replacement;
+	replacement->patience.data = replacement;
 }
 
 void
@@ -300,10 +333,11 @@ replacement_fini(struct replacement *replacement)
 }
 
 void
-replacement_watch(
-	struct replacement *replacement, struct stop *stop, const struct successor *successor)
+replacement_watch(struct replacement *replacement, struct stop *stop, const struct reload *reload,
+	const struct successor *successor)
 {
 	replacement->stop = stop;
+	replacement->reload = reload;
 	replacement->successor = successor;
 	ev_signal_start(replacement->loop, &replacement->usr2);
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 
 enum {
 	NUMBER_MAX = 24, /* a number's text */
-	ADDED = 3,       /* variables */
+	ADDED = 4,       /* variables */
 	DECIMAL = 10,
 	NAME_MAX_LEN = 64,
 };
@@ -30,7 +31,8 @@ struct plan {
 	int *moved; /* where the descriptors are while their places are not free */
 	char **environment;
 	char *pid; /* where its text goes, of NUMBER_MAX bytes */
-	char pid_entry[NAME_MAX_LEN], count_entry[NAME_MAX_LEN], talk_entry[NAME_MAX_LEN];
+	char pid_entry[NAME_MAX_LEN], count_entry[NAME_MAX_LEN], talk_entry[NAME_MAX_LEN],
+		names_entry[NAME_MAX_LEN];
 };
 
 static const char pid_name[] = "LISTEN_PID=";
@@ -53,11 +55,13 @@ plan_init(struct plan *plan, const struct spawn *spawn)
 		spawn->socket_count);
 	snprintf(plan->talk_entry, sizeof(plan->talk_entry), "%s=%zu", spawn->talk_name,
 		ACTIVATION_FIRST_FD + spawn->socket_count);
+	snprintf(plan->names_entry, sizeof(plan->names_entry), "LISTEN_FDNAMES=%s", spawn->names);
 	plan->pid = plan->pid_entry + sizeof(pid_name) - 1;
 	memcpy(plan->environment, environ, count * sizeof(char *));
 	plan->environment[count] = plan->pid_entry;
 	plan->environment[count + 1] = plan->count_entry;
 	plan->environment[count + 2] = plan->talk_entry;
+	plan->environment[count + 3] = plan->names_entry;
 	return 0;
 }
 
@@ -155,8 +159,15 @@ become(const struct plan *plan)
 	fail(plan);
 }
 
+/* fork(2), with a choice of parent, and a handle. libc has no wrapper that returns twice. */
+static pid_t
+divide(unsigned long parent, int *handle)
+{
+	return (pid_t)syscall(SYS_clone, parent | CLONE_PIDFD | SIGCHLD, NULL, handle, NULL, NULL);
+}
+
 pid_t
-spawn_start(const struct spawn *spawn)
+spawn_start(const struct spawn *spawn, int *handle)
 {
 	struct plan plan;
 	sigset_t all, before;
@@ -165,7 +176,10 @@ spawn_start(const struct spawn *spawn)
 	sigfillset(&all);
 	if (plan_init(&plan, spawn) == 0) {
 		pthread_sigmask(SIG_SETMASK, &all, &before);
-		pid = fork();
+		*handle = -1;
+		pid = divide(CLONE_PARENT, handle);
+		if (pid < 0 && errno == EINVAL)
+			pid = divide(0, handle);
 		if (pid == 0)
 			become(&plan);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);

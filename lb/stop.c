@@ -29,6 +29,14 @@ stop_now(const struct stop *stop)
 	}
 }
 
+/* Once retired, we are not the service any more. */
+static void
+tell_supervisor(const struct stop *stop, const char *status)
+{
+	if (!stop->retired)
+		supervisor_stopping(status);
+}
+
 static void
 await_drain_timeout(struct stop *stop)
 {
@@ -42,7 +50,7 @@ static void
 drain(struct stop *stop)
 {
 	log_stopping("gracefully");
-	supervisor_stopping("Sessions finish");
+	tell_supervisor(stop, "Sessions finish");
 	stop->begun = stop->drains = true;
 	for (unsigned i = 0; i < stop->serving->worker_count; i++)
 		worker_stop(stop->serving->workers[i]);
@@ -67,7 +75,7 @@ void
 stop_retire(struct stop *stop)
 {
 	log_stopping("upgrade");
-	stop->begun = true;
+	stop->begun = stop->retired = true;
 	for (unsigned i = 0; i < stop->serving->worker_count; i++)
 		worker_retire(stop->serving->workers[i]);
 	await_drain_timeout(stop);
@@ -80,7 +88,7 @@ on_interrupt(struct ev_loop *loop, ev_signal *watcher, int ready)
 	(void)ready;
 	struct stop *stop = watcher->data;
 	log_stopping("now");
-	supervisor_stopping("Sessions are cut");
+	tell_supervisor(stop, "Sessions are cut");
 	stop->begun = stop->drains = true;
 	stop_now(stop);
 }

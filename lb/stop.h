@@ -15,8 +15,9 @@
 struct stop {
 	struct ev_loop *loop;
 	const struct serving *serving;
-	bool begun;  /* it accepts no more */
-	bool drains; /* and wants its sessions gone */
+	bool begun;   /* it accepts no more */
+	bool retired; /* since another process does */
+	bool drains;  /* and wants its sessions gone */
 	ev_signal term, interrupt;
 	ev_timer drain; /* this, or what comes before it, has had its time */
 };

@@ -73,19 +73,20 @@ successor_prepare(struct successor *successor, struct change *change)
 		return 0;
 	if (say(successor, REPLACEMENT_PREPARED) < 0)
 		return -1;
+	char answer = 0;
 	change->record = json_loadfd(successor->talk, JSON_DISABLE_EOF_CHECK, NULL);
-	if (change->record)
+	if (change->record && say(successor, REPLACEMENT_READY) == 0 &&
+		recv(successor->talk, &answer, 1, 0) == 1 && answer == REPLACEMENT_GO)
 		return 0;
 	errno = EPIPE;
 	return -1;
 }
 
 void
-successor_tell(struct successor *successor, struct ev_loop *loop)
+successor_watch(struct successor *successor, struct ev_loop *loop)
 {
 	if (successor->talk < 0)
 		return;
-	say(successor, REPLACEMENT_READY);
 	ev_io_set(&successor->end, successor->talk, EV_READ);
 	ev_io_start(loop, &successor->end);
 }

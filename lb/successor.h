@@ -19,13 +19,13 @@ struct successor {
 void successor_init(struct successor *successor);
 void successor_fini(struct successor *successor);
 
-/* All else that can fail is done: has the change go on where the pools of before are. From now on
- * until successor_tell he waits, so that nothing changes meanwhile. Returns 0, or -1 with errno
- * when he has ended, or does not want it any more; 0 where there was nobody. */
+/* All else that can fail is done: has the change go on where the pools of before are. Returns 0
+ * once he accepts no more, and it is ours to serve; or -1 with errno when he has ended, or does not
+ * want it any more. 0 where there was nobody. */
 int successor_prepare(struct successor *successor, struct change *change);
 
-/* The change is committed: he accepts no more, and we look for his end. */
-void successor_tell(struct successor *successor, struct ev_loop *loop);
+/* Looks for his end from now on. */
+void successor_watch(struct successor *successor, struct ev_loop *loop);
 
 /* Whether he lives still, for his sessions. */
 bool successor_is_one_of_two(const struct successor *successor);

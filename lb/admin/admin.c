@@ -19,6 +19,7 @@
 struct place {
 	struct http *http; /* NULL: nowhere */
 	struct unix_socket unix_socket;
+	bool owns_path; /* of the Unix socket, from the commit on */
 	struct endpoint endpoint;
 };
 
@@ -58,21 +59,23 @@ admin_free(struct admin *admin)
 	free(admin);
 }
 
+/* One whose path is gone is of no use any more. */
 static int
-take_or_open(
-	struct unix_socket *unix_socket, struct activation *given, const struct snapshot *snapshot)
+take_or_open(struct place *place, struct activation *given, const struct snapshot *snapshot)
 {
 	const char *path = snapshot->admin.socket;
-	int fd = activation_take_unix(given, path);
-	return fd >= 0 ? unix_socket_take(unix_socket, path, fd)
-		       : unix_socket_open(unix_socket, path, snapshot->user);
+	int fd = activation_take_unix(given, path, &place->owns_path);
+	if (fd >= 0 && unix_socket_take(&place->unix_socket, path, fd) == 0)
+		return 0;
+	place->owns_path = true;
+	return unix_socket_open(&place->unix_socket, path, snapshot->user);
 }
 
 static int
 open_unix(struct admin *admin, struct activation *given, const struct snapshot *snapshot)
 {
 	struct place *place = &admin->unix_next;
-	if (take_or_open(&place->unix_socket, given, snapshot) < 0)
+	if (take_or_open(place, given, snapshot) < 0)
 		return -1;
 	place->http =
 		http_new(admin->loop, place->unix_socket.fd, routes_handle_all, admin->routes);
@@ -191,6 +194,7 @@ move(struct place *now, struct place *next)
 		http_retire(now->http);
 	unix_socket_remove(&now->unix_socket);
 	*now = *next;
+	now->unix_socket.is_lent = !now->owns_path;
 	*next = (struct place){.http = NULL};
 	if (now->http)
 		http_start(now->http);
@@ -203,6 +207,12 @@ admin_commit(struct admin *admin)
 		move(&admin->unix_now, &admin->unix_next);
 	if (!admin->keeps_tcp)
 		move(&admin->tcp_now, &admin->tcp_next);
+}
+
+bool
+admin_owns_path(const struct admin *admin)
+{
+	return admin->unix_now.http && admin->unix_now.owns_path;
 }
 
 size_t

@@ -26,6 +26,8 @@ struct admin_orders {
 	int (*order)(void *context, const char *pool, const char *backend, const char *state);
 	/* Whether it stops. */
 	bool (*is_stopping)(void *context);
+	/* Whether another process serves in its stead, to whom orders go. */
+	bool (*is_retired)(void *context);
 };
 
 /* NULL when there is no memory. The texts and what serves must outlive it. */
@@ -46,6 +48,7 @@ void admin_commit(struct admin *admin);
 enum {
 	ADMIN_SOCKETS_MAX = 2,
 };
+bool admin_owns_path(const struct admin *admin); /* of the Unix socket, if there is one */
 size_t admin_sockets(const struct admin *admin, int fds[ADMIN_SOCKETS_MAX]);
 
 /* Somebody else serves there from now on: accepts no more, and leaves the Unix socket's path to

@@ -113,6 +113,7 @@ unix_socket_open(struct unix_socket *unix_socket, const char *path, const char *
 	}
 	memcpy(address.sun_path, path, strlen(path));
 	make_folder(path, user);
+	unix_socket->is_lent = false;
 	unix_socket->path = strdup(path);
 	unix_socket->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (unix_socket->path && unix_socket->fd >= 0 &&
@@ -130,10 +131,13 @@ unix_socket_open(struct unix_socket *unix_socket, const char *path, const char *
 int
 unix_socket_take(struct unix_socket *unix_socket, const char *path, int fd)
 {
-	*unix_socket = (struct unix_socket){.fd = fd, .path = strdup(path)};
+	*unix_socket = (struct unix_socket){.fd = fd, .path = strdup(path), .is_lent = true};
 	if (unix_socket->path && remember(unix_socket, path) == 0)
 		return 0;
+	int error = errno;
+	close(fd);
 	unix_socket_leave(unix_socket);
+	errno = error;
 	return -1;
 }
 
@@ -148,7 +152,7 @@ void
 unix_socket_remove(struct unix_socket *unix_socket)
 {
 	struct stat stat;
-	if (unix_socket->path && lstat(unix_socket->path, &stat) == 0 &&
+	if (unix_socket->path && !unix_socket->is_lent && lstat(unix_socket->path, &stat) == 0 &&
 		stat.st_dev == unix_socket->device && stat.st_ino == unix_socket->inode)
 		unlink(unix_socket->path);
 	unix_socket_leave(unix_socket);

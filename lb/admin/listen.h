@@ -12,6 +12,7 @@
 struct unix_socket {
 	int fd;
 	char *path;
+	bool is_lent; /* the path is somebody else's, and stays */
 	dev_t device;
 	ino_t inode;
 };
@@ -22,7 +23,8 @@ struct unix_socket {
  * only, where we are root and it is missing. Returns 0, or -1 with errno. */
 int unix_socket_open(struct unix_socket *unix_socket, const char *path, const char *user);
 
-/* The same with a socket that listens at the path already. Returns 0, or -1 with errno. */
+/* The same with a socket that listens at the path already, which is lent until it is known to be
+ * ours. Returns 0, or -1 with errno, and the socket is closed. */
 int unix_socket_take(struct unix_socket *unix_socket, const char *path, int fd);
 
 /* Forgets the path, which somebody else looks after now. Does not close the descriptor. */

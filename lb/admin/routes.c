@@ -146,6 +146,11 @@ static void
 take_order(struct routes *routes, struct http_exchange *exchange, const struct path *path)
 {
 	const char *pool = path->parts[2], *backend = path->parts[4], *state = path->parts[5];
+	if (routes->orders->is_retired(routes->context)) {
+		answer_error(
+			exchange, UNAVAILABLE, "another process has taken over: ask again", NULL);
+		return;
+	}
 	if (routes->orders->order(routes->context, pool, backend, state) == 0)
 		answer_json(exchange, OK,
 			json_pack("{s:s, s:s, s:s}", "pool", pool, "backend", backend, "state",

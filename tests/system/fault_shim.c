@@ -63,6 +63,7 @@ enum function {
 	F_memfd_create,
 	F_mmap,
 	F_socketpair,
+	F_clone,
 	F_sendmsg,
 	F_lstat,
 	F_fchmod,
@@ -303,7 +304,7 @@ prctl(int option, ...)
 	return real(option, argument, 0, 0, 0);
 }
 
-/* None but capset(2) is made to fail. */
+/* None but capset(2) and clone(2) are made to fail. */
 long
 syscall(long number, ...)
 {
@@ -317,6 +318,8 @@ syscall(long number, ...)
 		parts[i] = va_arg(arguments, long);
 	va_end(arguments);
 	if (number == SYS_capset && fails(F_capset))
+		return -1;
+	if (number == SYS_clone && fails(F_clone))
 		return -1;
 	return real(number, parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]);
 }

@@ -39,7 +39,9 @@ FUNCTIONS = {
     "pipe2": ["EMFILE"],
     "memfd_create": ["EMFILE"],
     "mmap": ["ENOMEM"],
-    "socketpair": [],  # of an upgrade
+    # Of an upgrade.
+    "socketpair": [],
+    "clone": [],
     "sendmsg": ["ECONNRESET", "EPIPE", "EINTR"],
     # Of a socket in the file system.
     "lstat": ["EACCES"],

@@ -8,6 +8,7 @@ import sys
 import pytest
 from admin import Admin
 from balancer import Crowd, Setup, run
+from generations import Generations
 from peers import DEADLINE, connect, free_port, smtp, unless_refused
 
 # Puts its sockets where the protocol wants them, and becomes the program.
@@ -90,6 +91,37 @@ def test_the_admin_interface(start_given, given, relay, tmp_path):
     assert admin.path.stat().st_ino == inode
     assert stat.S_ISSOCK(admin.path.stat().st_mode)
     assert setup.greeting() == b"220 relay ESMTP"  # by a socket of our own
+
+
+def test_a_path_that_somebody_keeps(start_given, given, relay, tmp_path):
+    """It is there for the next one, too; and where it is gone, it is made anew, and is ours."""
+    admin = Admin(tmp_path)
+    setup = Setup([relay(smtp())], admin=admin.text())
+    given.listen(str(admin.path), socket.AF_UNIX)
+    for _ in range(2):
+        balancer = start_given(setup)
+        assert admin.run("status").returncode == 0
+        balancer.stop()
+        assert admin.path.exists()
+    admin.path.unlink()
+    balancer = start_given(setup)
+    assert admin.run("status").returncode == 0
+    balancer.stop()
+    assert not admin.path.exists()
+
+
+def test_a_path_that_somebody_keeps_through_an_upgrade(start_given, given, relay, tmp_path):
+    admin = Admin(tmp_path)
+    setup = Setup([relay(smtp())], admin=admin.text())
+    given.listen(str(admin.path), socket.AF_UNIX)
+    mine = Generations(start_given(setup))
+    for _ in range(2):
+        before = mine.pid
+        mine.upgrade()
+        mine.await_end(before)
+        assert admin.run("status").returncode == 0
+    mine.stop()
+    assert admin.path.exists()
 
 
 def test_what_nobody_wants_is_closed(start_given, given, relay, tmp_path):

@@ -56,11 +56,14 @@ def test_its_life(start, relay, supervisor):
 
 def test_an_upgrade(start, relay, supervisor):
     """By the old process, which is the one that systemd believes; then by the new one."""
-    setup = Setup([relay(smtp())])
+    setup = Setup([relay()], top="drain_timeout = 100ms")
     mine = Generations(start(setup, prefix=supervisor.prefix))
+    talk = Talk(setup)
+    talk.begin()
     try:
         supervisor.heard()
         mine.upgrade()
+        mine.balancer.wait("stopping", how="gracefully")  # the old one, which is not the service
         assert supervisor.heard() == {
             "MAINPID": str(mine.pid), "READY": "1", "STATUS": "Serving"}
         mine.await_end(mine.balancer.pid)
@@ -69,6 +72,7 @@ def test_an_upgrade(start, relay, supervisor):
         assert supervisor.heard()["READY"] == "1"
     finally:
         mine.stop()
+        talk.close()
     assert supervisor.heard()["STOPPING"] == "1"
 
 

@@ -5,12 +5,14 @@ import errno
 import os
 import re
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from admin import Admin
 from balancer import Crowd, Setup, open_if_read, with_engine
 from generations import Generations, copy_of_program, is_alive, put_there
-from peers import eventually, free_port, smtp, unless_refused
+from peers import eventually, free_port, listen, smtp, unless_refused
 from scene import CLOSING, Talk
 
 STRANGER = "127.0.0.66"
@@ -189,8 +191,8 @@ def test_a_check_that_has_changed(generations, hosts, tmp_path, change, relay3):
 
 
 BROKEN = [
-    ("#!/bin/sh\nexit 3\n", 0o755, "the new process ended with status 3"),
-    ("#!/bin/sh\nkill -SEGV $$\n", 0o755, "the new process was ended by signal 11"),
+    ("#!/bin/sh\nexit 3\n", 0o755, "the new process has ended"),
+    ("#!/bin/sh\nkill -SEGV $$\n", 0o755, "the new process has ended"),
     ("#!/no/such/shell\n", 0o755, "can't be run: No such file or directory"),
     ("not a program", 0o755, "can't be run: Exec format error"),
     ("#!/bin/sh\nexit 0\n", 0o644, "can't be run: Permission denied"),
@@ -219,6 +221,45 @@ def test_a_binary_that_fails_changes_nothing(generations, relay, tmp_path, progr
         one.close()
 
 
+def test_signals_in_the_midst_of_it(generations, relay, tmp_path):
+    """Whoever sends them, while the new process is about to say that it is ready."""
+    setup = Setup([relay()])
+    there, flag = copy_of_program(tmp_path), tmp_path / "flag"
+    mine = generations(setup, program=there)
+    talk = Talk(setup)
+    put_there(there, f"""#!/bin/sh
+eval "printf P >&$SMTPLB_UPGRADE"
+touch {flag}.there
+while [ ! -e {flag} ]; do sleep 0.01; done
+eval "printf R >&$SMTPLB_UPGRADE"
+""".encode())
+    mine.order()
+    eventually(flag.with_suffix(".there").exists)
+    for number in (signal.SIGHUP, signal.SIGUSR2):
+        mine.balancer.signal(number)
+    flag.touch()
+    mine.balancer.wait("upgrade", action="done")
+    mine.balancer.wait("upgrade", action="lost", detail="the new process has ended")
+    talk.message()
+    talk.close()
+    assert mine.balancer.exit_code() == 0
+
+
+def test_its_end_is_told_to_who_started_the_first(generations, relay):
+    """It is no child of the process that it replaces, which ends before it."""
+    setup = Setup([relay()])
+    mine = generations(setup)
+    talk = Talk(setup)
+    mine.upgrade()
+    status = Path(f"/proc/{mine.pid}/status").read_text(encoding="ascii")
+    assert f"PPid:\t{os.getpid()}\n" in status
+    os.kill(mine.pid, signal.SIGKILL)
+    mine.balancer.wait("upgrade", action="lost", pid=mine.pid)
+    assert os.waitpid(mine.pid, 0)[1] == signal.SIGKILL
+    talk.message()
+    talk.close()
+
+
 def test_a_binary_that_is_not_there(generations, relay, tmp_path):
     setup = Setup([relay(smtp())])
     there = copy_of_program(tmp_path)
@@ -233,7 +274,7 @@ def test_a_configuration_with_an_error(generations, relay):
     mine = generations(setup)
     good = mine.balancer.text
     mine.balancer.write("nonsense")
-    assert mine.failed().startswith("the new process ended with status 1")
+    assert mine.failed().startswith("the new process has ended")
     assert any("smtplb.conf:1: " in line for line in mine.balancer.lines)
     assert setup.greeting() == b"220 relay ESMTP"
     mine.balancer.write(good)
@@ -257,6 +298,53 @@ def test_a_binary_that_hangs(generations, relay, tmp_path, clock):
     eventually(lambda: not is_alive(pid))
     clock.go()
     assert setup.greeting() == b"220 relay ESMTP"
+
+
+def test_what_fails_leaves_the_admin_socket(generations, relay, tmp_path):
+    admin = Admin(tmp_path)
+    setup = Setup([relay(smtp())], admin=admin.text())
+    mine = generations(setup)
+    with listen() as taken:
+        setup.admin = f"socket = {admin.path} listen = 127.0.0.1:{taken.getsockname()[1]}"
+        mine.balancer.write(setup.text())
+        mine.failed()
+    assert admin.run("status").returncode == 0
+    setup.admin = admin.text()
+    mine.balancer.write(setup.text())
+    mine.upgrade()
+    assert admin.run("status").returncode == 0
+
+
+def test_another_admin_socket(generations, relay, tmp_path):
+    old, new = Admin(tmp_path), Admin(tmp_path)
+    new.path = tmp_path / "other.sock"
+    setup = Setup([relay(smtp())], admin=old.text())
+    mine = generations(setup)
+    setup.admin = new.text()
+    mine.balancer.write(setup.text())
+    mine.upgrade()
+    assert new.run("status").returncode == 0
+    mine.await_end(mine.balancer.pid)
+    assert not old.path.exists()
+    new.path.unlink()  # whoever did that: the next one makes it anew
+    mine.upgrade()
+    assert new.run("status").returncode == 0
+
+
+def test_orders_to_who_is_retired(generations, relay, tmp_path):
+    admin = Admin(tmp_path)
+    setup = Setup([relay()], admin=admin.text())
+    mine = generations(setup)
+    talk = Talk(setup)
+    kept = admin.dial()
+    kept.request("GET", "/healthz")
+    kept.getresponse().read()
+    mine.upgrade()
+    kept.request("POST", "/v1/pools/relays/backends/relay1/drain")
+    assert kept.getresponse().status == 503
+    kept.close()
+    assert states(admin)["relay1"]["state"] == "ready"
+    talk.close()
 
 
 def test_two_are_enough(generations, relay):
@@ -338,6 +426,45 @@ def test_a_drain_goes_along_that_was_ordered_while_it_loads(generations, relay, 
     assert states(admin)["relay1"]["state"] == "drain"
 
 
+def test_a_reload_meanwhile(generations, relay):
+    """What the new process has loaded is not what is in force: another one is started, which has."""
+    setup = Setup([relay(smtp())])
+    mine = generations(setup)
+    with new_one_loading(mine, setup) as first:
+        setup.deny = STRANGER
+        denying = setup.text()
+        assert mine.reload(denying) == "reloaded"
+        setup.deny = ""
+    mine.balancer.wait("upgrade", action="failed", pid=first)
+    second = int(mine.balancer.wait("upgrade", action="done")["pid"])
+    assert second != first
+    mine.pids.append(second)
+    mine.await_end(mine.balancer.pid)
+    assert setup.greeting(STRANGER).startswith(b"421 4.7.1 ")
+    assert setup.greeting() == b"220 relay ESMTP"
+
+
+def test_a_reload_that_comes_too_late(generations, relay, tmp_path):
+    """Whoever has asked for it is told that it did not happen."""
+    admin = Admin(tmp_path)
+    setup = Setup([relay()], admin=admin.text())
+    mine = generations(setup)
+    talk = Talk(setup)
+    talk.begin()
+    conf = mine.balancer.conf
+    conf.unlink()
+    os.mkfifo(conf)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(admin.ask, "POST", "/v1/reload")
+        with os.fdopen(eventually(lambda: open_if_read(conf)), "w") as file:
+            mine.balancer.signal(signal.SIGTERM)
+            mine.balancer.wait("stopping")
+            file.write(with_engine(setup.text()))
+        assert answer.result().status == 409
+    assert b"not put into force: it stops" in answer.result().body
+    talk.close()
+
+
 @pytest.mark.parametrize("counts", [(1, 3), (3, 1, 2)])
 def test_the_number_of_workers_may_change(generations, relay, counts):
     """Whose sockets they are is another matter: nobody is left in a queue."""
@@ -382,7 +509,7 @@ def test_the_engine_may_change(generations, relay, tmp_path):
     assert setup.greeting() == b"220 relay ESMTP"
 
 
-@pytest.mark.parametrize("function, error", [("fork", "EAGAIN"), ("socketpair", "EMFILE")])
+@pytest.mark.parametrize("function, error", [("clone", "EAGAIN"), ("socketpair", "EMFILE")])
 def test_no_process_to_be_had(generations, relay, faults, function, error):
     setup = Setup([relay(smtp())])
     mine = generations(setup, prefix=faults.prefix)

@@ -64,14 +64,12 @@ async function refresh() {
 	try {
 		const answers = await Promise.all(names.map((name) => ask(`/v1/${name}`, patience.signal)));
 		latest = { ...latest, ...Object.fromEntries(names.map((name, i) => [name, answers[i]])) };
+		show(latest);
+		lastAnswer = new Date();
 	} catch (error) {
 		wrong = patience.signal.aborted ? "it does not answer" : error.message;
 	}
 	clearTimeout(alarm);
-	if (wrong === null) {
-		show(latest);
-		lastAnswer = new Date();
-	}
 	failure = wrong;
 	showFreshness();
 	shell.dataset.refreshes = String(refreshes);
