@@ -235,7 +235,7 @@ bench-quick: all deps-bench ## the first of these with fewer rounds and sessions
 	@bench/run --quick
 
 # The unit and the man pages are written for /usr.
-AT_PREFIX = sed -i 's|/usr/\(sbin\|share/doc\)/smtplb|$(PREFIX)/\1/smtplb|'
+AT_PREFIX = sed -E -i 's,/usr/(sbin|share/doc)/smtplb,$(PREFIX)/\1/smtplb,g'
 DOC = $(DESTDIR)$(PREFIX)/share/doc/smtplb
 install: $(B)/smtplb $(MAN) ## into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 755 $(B)/smtplb $(DESTDIR)$(PREFIX)/sbin/smtplb

@@ -6,7 +6,7 @@ import signal
 import stat
 import subprocess
 
-from root import MAIL, PACKAGE, PATIENCE, wait_until
+from root import CHECKOUT, MAIL, PACKAGE, PATIENCE, wait_until
 
 UNIT = "/lib/systemd/system/smtplb.service"
 MODES = {
@@ -101,6 +101,19 @@ def test_start_as_the_unit_would(configured, relays, client):
     finally:
         daemon.kill()
         daemon.wait()
+
+
+def test_without_the_package(tmp_path):
+    """make install, elsewhere: what is told to run is what was put there."""
+    subprocess.run(["make", "install", f"DESTDIR={tmp_path}", "PREFIX=/opt/lb"], cwd=CHECKOUT,
+                   check=True, capture_output=True)
+    unit = (tmp_path / "opt/lb/lib/systemd/system/smtplb.service").read_text()
+    commands = re.findall(r"^Exec\w+=(\S+)", unit, re.M)
+    assert len(commands) == 4 and set(commands) == {"/opt/lb/sbin/smtplb"}
+    assert (tmp_path / "opt/lb/sbin/smtplb").exists()
+    for page in (tmp_path / "opt/lb/share/man").rglob("smtplb*"):
+        folders = re.findall(r"/\S+/share/doc/smtplb", page.read_text())
+        assert folders and set(folders) == {"/opt/lb/share/doc/smtplb"}
 
 
 def test_removal_and_purge(configured):

@@ -135,6 +135,22 @@ def test_comes_back_after_a_crash(boot):
     wait_until(lambda: boot.try_run("smtplb", "status").returncode == 0, "a daemon that answers")
 
 
+def test_comes_back_after_an_upgraded_one_has_crashed(boot, relays, client):
+    """While the one before still has a session, which goes on."""
+    start(boot)
+    before, session = show(boot, "MainPID"), client()
+    boot.run("dpkg", "--install", PACKAGE)
+    wait_until(lambda: show(boot, "MainPID") != before, "another main process")
+    upgraded = show(boot, "MainPID")
+    boot.run("systemctl", "kill", "--kill-whom=main", "--signal=SEGV", "smtplb")
+    wait_until(lambda: show(boot, "MainPID") not in ("0", upgraded), "a third process")
+    wait_until(lambda: boot.try_run("smtplb", "status").returncode == 0, "a daemon that answers")
+    client().sendmail(*MAIL)
+    session.sendmail(*MAIL)
+    assert show(boot, "NRestarts") == "1"
+    assert sum(relay.kept() for relay in relays) == 2
+
+
 def test_syslog_is_within_reach(boot):
     conf = boot.root.path("etc/smtplb/smtplb.conf")
     conf.write_text(conf.read_text() + "log { target = syslog }\n")
