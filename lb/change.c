@@ -95,6 +95,7 @@ change_commit(const struct change *change, struct serving *serving)
 	runtime_unref(serving->runtime);
 	serving->runtime = runtime;
 	serving->changed_ms = wall_ms();
+	serving->changes++;
 	serving->refused = false;
 	watcher_watch(serving->watcher, change->watch);
 	admin_commit(serving->admin);

@@ -36,6 +36,7 @@ struct serving {
 	struct activation *given; /* sockets, until the first change; NULL afterwards */
 	struct runtime *runtime;  /* what is served now; NULL before the first change */
 	uint64_t changed_ms;      /* by wall_ms: since when */
+	uint64_t changes;         /* how many there have been */
 	uint64_t started_ms;      /* by clock_ms */
 	bool refused;             /* a later load was */
 };

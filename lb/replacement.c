@@ -115,7 +115,7 @@ leave_record(const struct replacement *replacement)
 static bool
 is_overtaken(const struct replacement *replacement)
 {
-	return replacement->serving->runtime != replacement->runtime ||
+	return replacement->serving->changes != replacement->changes ||
 	       reload_is_under_way(replacement->reload);
 }
 
@@ -156,6 +156,7 @@ on_end(struct replacement *replacement)
 	forget(replacement);
 }
 
+/* One that serves has nothing more to say. */
 static void
 on_answer(struct ev_loop *loop, ev_io *watcher, int ready)
 {
@@ -164,6 +165,8 @@ on_answer(struct ev_loop *loop, ev_io *watcher, int ready)
 	struct replacement *replacement = watcher->data;
 	char answer = 0;
 	ssize_t len = recv(replacement->talk, &answer, 1, MSG_DONTWAIT);
+	if (len == 1 && replacement->is_done)
+		return;
 	if (len == 1 && answer == REPLACEMENT_PREPARED)
 		on_prepared(replacement);
 	else if (len == 1 && answer == SPAWN_FAILED)
@@ -253,7 +256,7 @@ begin(struct replacement *replacement)
 	limit_waiting(replacement->talk);
 	ev_io_set(&replacement->answer, replacement->talk, EV_READ);
 	ev_io_start(replacement->loop, &replacement->answer);
-	replacement->runtime = replacement->serving->runtime;
+	replacement->changes = replacement->serving->changes;
 	ev_timer_set(&replacement->patience, PATIENCE_S, 0);
 	ev_timer_start(replacement->loop, &replacement->patience);
 	return 0;

@@ -20,6 +20,7 @@
 
 #include <ev.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define REPLACEMENT_TALK "SMTPLB_UPGRADE"
@@ -31,7 +32,6 @@ enum {
 };
 
 struct reload;
-struct runtime;
 struct stop;
 struct successor;
 
@@ -46,11 +46,11 @@ struct replacement {
 	ev_signal usr2;
 	ev_io answer;
 	ev_timer patience;
-	int talk;                      /* with the new process; -1: there is none */
-	pid_t pid;                     /* 0: likewise */
-	int handle;                    /* of the process; -1: none */
-	const struct runtime *runtime; /* what was in force when it was started */
-	bool is_done;                  /* it serves */
+	int talk;         /* with the new process; -1: there is none */
+	pid_t pid;        /* 0: likewise */
+	int handle;       /* of the process; -1: none */
+	uint64_t changes; /* there had been when it was started */
+	bool is_done;     /* it serves */
 };
 
 /* The parts must outlive it. */

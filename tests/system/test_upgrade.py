@@ -231,7 +231,7 @@ def test_signals_in_the_midst_of_it(generations, relay, tmp_path):
 eval "printf P >&$SMTPLB_UPGRADE"
 touch {flag}.there
 while [ ! -e {flag} ]; do sleep 0.01; done
-eval "printf R >&$SMTPLB_UPGRADE"
+eval "printf RPX >&$SMTPLB_UPGRADE"
 """.encode())
     mine.order()
     eventually(flag.with_suffix(".there").exists)
@@ -240,6 +240,7 @@ eval "printf R >&$SMTPLB_UPGRADE"
     flag.touch()
     mine.balancer.wait("upgrade", action="done")
     mine.balancer.wait("upgrade", action="lost", detail="the new process has ended")
+    assert not mine.balancer.find("upgrade", action="failed")  # whatever it said after that
     talk.message()
     talk.close()
     assert mine.balancer.exit_code() == 0
