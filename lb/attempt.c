@@ -178,7 +178,7 @@ attempt_begin(struct session *session, struct attempt *attempt)
 	const struct pool_conf *conf = session->listener->pool;
 	session->relay = attempt->pick.backend;
 	session->relay_port = attempt->pick.port ? attempt->pick.port : session->listener_port;
-	if (session->attempts < UINT16_MAX)
+	if (session->attempts < SESSION_ATTEMPTS_MAX)
 		session->attempts++;
 	attempt->began_us = clock_us();
 	if (!attempt->budget_ends_ms)

@@ -48,6 +48,10 @@ enum phase {
 	PHASE_CLOSED,
 };
 
+enum {
+	SESSION_ATTEMPTS_MAX = (1 << 14) - 1,
+};
+
 struct session {
 	struct view *view; /* the configuration it began under, of its worker's */
 	const struct listener_conf *listener;
@@ -77,12 +81,12 @@ struct session {
 	/* Of the attempt that succeeded, once greeted; of 71 minutes at most: all that came before
 	 * its connection stood, in that how long connecting took, and from there to the 220. */
 	uint32_t wait_us, connect_us, greeting_us;
-	uint16_t attempts;
 	uint16_t listener_port; /* the port of ours that was called, */
 	uint16_t relay_port;    /* and of the relay's */
-	enum phase phase : 8;
-	enum session_result result : 8;
-	enum session_end end : 8;
+	unsigned attempts : 14; /* up to SESSION_ATTEMPTS_MAX */
+	enum phase phase : 4;
+	enum session_result result : 4;
+	enum session_end end : 2;
 	bool decided : 1;  /* result and end stand */
 	bool hurried : 1;  /* its descriptor is wanted: to be turned away, without lingering */
 	bool has_room : 1; /* counts among max_sessions: not those turned away */
