@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from balancer import Setup
+from balancer import Setup, stopped
 from elb import COLUMNS, ELB_COLUMNS, athena, parse
 from peers import connect, eventually, full_relay, is_connecting, smtp, unless_refused
 from scene import HEADER, Scene
@@ -107,7 +107,9 @@ def test_a_denied_client(start, relay, tmp_path, action, refuses):
     quoted = str(rules).replace('"', '\\"')
     setup = Setup([relay(smtp())], top=TOP, deny=f'"file:{quoted}"', listener=f"on_deny = {action}")
     balancer = start(setup)
-    with setup.connect(STRANGER) as client:
+    with stopped(balancer):  # a reset must not come before the connection stands
+        client = setup.connect(STRANGER)
+    with client:
         source = client.sock.getsockname()
         if action == "reset":
             client.is_reset()
