@@ -33,7 +33,7 @@ struct serving {
 	struct health *health;
 	struct watcher *watcher;
 	struct admin *admin;
-	struct activation *given; /* sockets, until the first change; NULL afterwards */
+	struct activation *given; /* sockets that were there at the start */
 	struct runtime *runtime;  /* what is served now; NULL before the first change */
 	uint64_t changed_ms;      /* by wall_ms: since when */
 	uint64_t changes;         /* how many there have been */

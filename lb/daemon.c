@@ -19,12 +19,12 @@
 #include "lb/pool_set.h"
 #include "lb/privileges.h"
 #include "lb/reload.h"
+#include "lb/replacement.h"
 #include "lb/runtime.h"
 #include "lb/stop.h"
 #include "lb/successor.h"
 #include "lb/supervisor.h"
 #include "lb/troubles.h"
-#include "lb/replacement.h"
 #include "lb/watcher.h"
 #include "lb/worker.h"
 
@@ -260,14 +260,13 @@ start(struct daemon *daemon, struct report *report)
 			daemon->first->user, why, strerror(error));
 		return -1;
 	}
-	if (start_threads(daemon) < 0) {
-		fail_start("start a thread");
-		change_drop(&change, &daemon->serving);
-		stop_now(&daemon->stop);
-		return -1;
-	}
-	if (successor_prepare(&daemon->successor, &change) < 0) {
-		fail_start("take over from the process before");
+	why = NULL;
+	if (start_threads(daemon) < 0)
+		why = "start a thread";
+	else if (successor_prepare(&daemon->successor, &change) < 0)
+		why = "take over from the process before";
+	if (why) {
+		fail_start(why);
 		change_drop(&change, &daemon->serving);
 		stop_now(&daemon->stop);
 		return -1;

@@ -43,8 +43,9 @@ class Generations:
         """Of the newest."""
         return self.pids[-1]
 
-    def order(self):
-        os.kill(self.pid, signal.SIGUSR2)
+    def order(self, pid=None):
+        """Of the newest, if it is not said of which."""
+        os.kill(pid or self.pid, signal.SIGUSR2)
 
     def upgrade(self):
         """Returns once the new one serves alone."""
@@ -54,10 +55,10 @@ class Generations:
         self.balancer.wait("ready", pid=self.pid)
         return self.pid
 
-    def refused(self):
+    def refused(self, pid=None):
         """Why it is not even tried."""
         count = len(self.balancer.find("upgrade", action="refused"))
-        self.order()
+        self.order(pid)
         return self.balancer.wait("upgrade", count + 1, action="refused")["detail"]
 
     def failed(self):
