@@ -93,22 +93,63 @@ hand_over(struct replacement *replacement)
 		tell(replacement, LOG_LEVEL_ERROR, "lost", strerror(errno));
 }
 
+/* With a time limit set, the kernel's own work for this thread, such as that of a ring, interrupts
+ * a call and does not restart it (signal(7)). */
+static ssize_t
+receive_one(int fd, char *byte)
+{
+	ssize_t len;
+	do
+		len = recv(fd, byte, 1, 0);
+	while (len < 0 && errno == EINTR);
+	return len;
+}
+
+static int
+send_all(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t sent = send(fd, text, len, MSG_NOSIGNAL);
+		if (sent < 0 && errno != EINTR)
+			return -1;
+		text += sent > 0 ? sent : 0;
+		len -= sent > 0 ? (size_t)sent : 0;
+	}
+	return 0;
+}
+
+static int
+talk_over(int fd, const char *record)
+{
+	char answer = 0;
+	errno = ENOMEM;
+	if (!record || send_all(fd, record, strlen(record)) < 0)
+		return -1;
+	ssize_t len = receive_one(fd, &answer);
+	if (len == 1 && answer == REPLACEMENT_READY)
+		return 0;
+	if (len >= 0)
+		errno = EPROTO;
+	return -1;
+}
+
 /* The main thread waits, so that nothing is ordered or measured that the record does not have; and
- * no signal cuts that short. */
+ * no signal cuts that short. Returns 0, or -1 with errno. */
 static int
 leave_record(const struct replacement *replacement)
 {
 	sigset_t all, before;
 	json_t *record = pool_record_new(replacement->serving);
-	char answer = 0;
+	char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int result = record ? json_dumpfd(record, replacement->talk, JSON_COMPACT) : -1;
-	if (result == 0 && recv(replacement->talk, &answer, 1, 0) != 1)
-		result = -1;
+	int result = talk_over(replacement->talk, text);
+	int error = errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	free(text);
 	json_decref(record);
-	return result == 0 && answer == REPLACEMENT_READY ? 0 : -1;
+	errno = error;
+	return result;
 }
 
 /* What the new process has loaded may be older than what is in force here by now. */
@@ -130,7 +171,10 @@ on_prepared(struct replacement *replacement)
 	} else if (leave_record(replacement) == 0) {
 		hand_over(replacement);
 	} else {
-		fail(replacement, "the new process did not take over");
+		char detail[DETAIL_MAX];
+		snprintf(detail, sizeof(detail), "the new process did not take over: %s",
+			strerror(errno));
+		fail(replacement, detail);
 	}
 }
 
