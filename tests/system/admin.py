@@ -54,6 +54,13 @@ class Admin:
         finally:
             connection.close()
 
+    def serves(self):
+        """Whether it answers and is healthy; it need not be there yet."""
+        try:
+            return self.ask("GET", "/healthz").status == 200
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+
     def get(self, path, tcp=False):
         """A page of JSON."""
         answer = self.ask("GET", path, tcp)

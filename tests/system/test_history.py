@@ -141,7 +141,7 @@ def test_events(start, hosts, tmp_path, log):
     setup = Setup([relay, other], admin=admin.text(), deny=STRANGER, top=f"log {{ {log} }}",
                   health=f"type = http port = {relay.probe.port} interval = 20ms fall = 1 rise = 1")
     balancer = start(setup, ready=False)
-    eventually(lambda: admin.path.exists() and admin.ask("GET", "/healthz").status == 200)
+    eventually(admin.serves)
     assert setup.greeting().startswith(b"220 ")
     assert setup.greeting(STRANGER).startswith(b"421 ")
     relay.probe.status = 503

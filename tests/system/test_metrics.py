@@ -47,10 +47,15 @@ def hold_silent(conn):
     conn.rest()
 
 
+def over(page):
+    """The page, unless a session is open: with its client, or with its backend still."""
+    active = "smtplb_sessions_active", "smtplb_backend_sessions_active"
+    return None if any(page.all(name) for name in active) else page
+
+
 def agreed(balancer, admin):
     """The page, once every session is over, with the log's word for it."""
-    eventually(lambda: not scrape(admin).all("smtplb_sessions_active"))
-    page = scrape(admin)
+    page = eventually(lambda: over(scrape(admin)))
     await_log(balancer, page)
     agree(balancer, page)
     return page
