@@ -49,7 +49,7 @@ fix_format(const struct acl *acl, const struct addr *source, char *buf, size_t s
 	if (!verdict.allowed) {
 		unsigned line;
 		const char *file = acl_allow_place(acl, &line);
-		append(&text, "%s%s:%u allow = { %s }", *buf ? "; " : "", file, line,
+		append(&text, "%s%s:%u add %s to allow", *buf ? "; " : "", file, line,
 			addr_network_format(source, rule));
 	}
 	return true;

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* "FILE:LINE allow = { 203.0.113.7 }": what belongs into the allow list there; of an IPv6 source
+/* "FILE:LINE add 203.0.113.7 to allow": what belongs into the allow list there; of an IPv6 source
  * its whole /64. Each deny rule that no allow for that network can outdo comes before, as in
  * "FILE:LINE remove deny 203.0.113.7/32; ", and alone where nothing else is missing. buf is cut to
  * size. False, and buf is "", when the source is let in as it is, or is no address. */

@@ -487,7 +487,7 @@ def test_denied(start, relay, admin):
     line = balancer.text[: balancer.text.index("acl senders")].count("\n") + 1
     assert rows[0]["rule"] == f"{balancer.conf}:{line} deny {STRANGER}/32"
     assert rows[1]["rule"] == "default"
-    assert "allow = { 127.0.0.7 }" in rows[1]["fix"] and f":{line}" in rows[1]["fix"]
+    assert "add 127.0.0.7 to allow" in rows[1]["fix"] and f":{line}" in rows[1]["fix"]
     text = admin.run("denied").stdout
     assert unwrapped(rows[1]["fix"]) in unwrapped(text) and f"deny {STRANGER}/32" in text
     # What it says to write does let the source in.

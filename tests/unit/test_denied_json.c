@@ -103,11 +103,11 @@ static const struct {
 } rows[] = {
 	{false, "smtp", "203.0.113.7",
 		"\"network\":\"203.0.113.7\",\"address\":\"203.0.113.7\",\"country\":null,"
-		"\"asn\":null,\"rule\":\"default\",\"fix\":\"conf:2 allow = { 203.0.113.7 }\""},
+		"\"asn\":null,\"rule\":\"default\",\"fix\":\"conf:2 add 203.0.113.7 to allow\""},
 	{false, "smtp", "2001:db8:1:2::5",
 		"\"network\":\"2001:db8:1:2::/64\",\"address\":\"2001:db8:1:2::5\","
 		"\"country\":null,\"asn\":null,\"rule\":\"default\","
-		"\"fix\":\"conf:2 allow = { 2001:db8:1:2::/64 }\""},
+		"\"fix\":\"conf:2 add 2001:db8:1:2::/64 to allow\""},
 	{false, "smtp", "198.51.100.66",
 		"\"network\":\"198.51.100.66\",\"address\":\"198.51.100.66\",\"country\":null,"
 		"\"asn\":null,\"rule\":\"conf:4 deny 198.51.100.66/32\","
@@ -123,18 +123,18 @@ static const struct {
 	{true, "world", "45.1.2.3",
 		"\"network\":\"45.1.2.3\",\"address\":\"45.1.2.3\",\"country\":\"KR\","
 		"\"asn\":64498,\"rule\":\"conf:10 deny country:KR\","
-		"\"fix\":\"conf:10 allow = { 45.1.2.3 }\""},
+		"\"fix\":\"conf:10 add 45.1.2.3 to allow\""},
 	{true, "smtp", "45.16.2.3",
 		"\"network\":\"45.16.2.3\",\"address\":\"45.16.2.3\",\"country\":\"KR\","
 		"\"asn\":64501,\"rule\":\"default\","
-		"\"fix\":\"conf:2 allow = { 45.16.2.3 }\""},
+		"\"fix\":\"conf:2 add 45.16.2.3 to allow\""},
 	{true, "smtp", "203.0.113.7",
 		"\"network\":\"203.0.113.7\",\"address\":\"203.0.113.7\",\"country\":\"JP\","
-		"\"asn\":64500,\"rule\":\"default\",\"fix\":\"conf:2 allow = { 203.0.113.7 }\""},
+		"\"asn\":64500,\"rule\":\"default\",\"fix\":\"conf:2 add 203.0.113.7 to allow\""},
 	/* The databases say nothing. */
 	{true, "smtp", "192.168.0.1",
 		"\"network\":\"192.168.0.1\",\"address\":\"192.168.0.1\",\"country\":null,"
-		"\"asn\":null,\"rule\":\"default\",\"fix\":\"conf:2 allow = { 192.168.0.1 }\""},
+		"\"asn\":null,\"rule\":\"default\",\"fix\":\"conf:2 add 192.168.0.1 to allow\""},
 };
 
 START_TEST(what_is_known_of_a_source)
@@ -188,8 +188,8 @@ END_TEST
 static const struct {
 	const char *file, *told;
 } files[] = {
-	{"\xe8\xa8\xad\xe5\xae\x9a", "\xe8\xa8\xad\xe5\xae\x9a:2 allow = { 203.0.113.7 }"},
-	{"\xff\x80 a", "\xc3\xbf\xc2\x80 a:2 allow = { 203.0.113.7 }"},
+	{"\xe8\xa8\xad\xe5\xae\x9a", "\xe8\xa8\xad\xe5\xae\x9a:2 add 203.0.113.7 to allow"},
+	{"\xff\x80 a", "\xc3\xbf\xc2\x80 a:2 add 203.0.113.7 to allow"},
 };
 
 START_TEST(a_path_of_any_bytes)

@@ -56,7 +56,7 @@ carry_out(struct rules *rules, char *part, char added[RULE_TEXT_MAX + sizeof("al
 {
 	char text[RULE_TEXT_MAX], canonical[RULE_TEXT_MAX];
 	unsigned line;
-	if (sscanf(part, "conf:%u allow = { %49s }", &line, text) == 2) {
+	if (sscanf(part, "conf:%u add %49s to allow", &line, text) == 2) {
 		snprintf(added, RULE_TEXT_MAX + sizeof("allow "), "allow %s", text);
 		return;
 	}
@@ -102,39 +102,39 @@ static const struct {
 	const char *source;
 	const char *fix; /* NULL: it is let in */
 } rows[] = {
-	{{.items = {"allow 192.0.2.0/24"}}, "203.0.113.7", "conf:2 allow = { 203.0.113.7 }"},
+	{{.items = {"allow 192.0.2.0/24"}}, "203.0.113.7", "conf:2 add 203.0.113.7 to allow"},
 	{{.items = {"deny 198.51.100.0/24", "allow 192.0.2.0/24", "allow 192.0.3.0/24"}},
-		"203.0.113.7", "conf:3 allow = { 203.0.113.7 }"},
+		"203.0.113.7", "conf:3 add 203.0.113.7 to allow"},
 	{{.items = {"allow 203.0.113.0/24"}}, "203.0.113.7", NULL},
 	{{.items = {"allow 192.0.2.0/24"}}, "2001:db8:1:2:3:4:5:6",
-		"conf:2 allow = { 2001:db8:1:2::/64 }"},
+		"conf:2 add 2001:db8:1:2::/64 to allow"},
 	/* An allow for the source alone outdoes what is wider. */
 	{{.items = {"allow 192.0.2.0/24", "deny 203.0.113.0/24"}}, "203.0.113.7",
-		"conf:2 allow = { 203.0.113.7 }"},
+		"conf:2 add 203.0.113.7 to allow"},
 	{{.items = {"allow 192.0.2.0/24", "deny 203.0.113.6/31"}}, "203.0.113.7",
-		"conf:2 allow = { 203.0.113.7 }"},
+		"conf:2 add 203.0.113.7 to allow"},
 	{{.items = {"allow 2001:db8::/32", "deny 2001:db8:1:2::/63"}}, "2001:db8:1:2::5",
-		"conf:2 allow = { 2001:db8:1:2::/64 }"},
+		"conf:2 add 2001:db8:1:2::/64 to allow"},
 	/* What is as narrow has to go. */
 	{{.items = {"allow 203.0.113.0/24", "deny 203.0.113.7"}}, "203.0.113.7",
 		"conf:3 remove deny 203.0.113.7/32"},
 	{{.items = {"allow 203.0.113.7", "deny 203.0.113.7"}}, "203.0.113.7",
-		"conf:3 remove deny 203.0.113.7/32; conf:2 allow = { 203.0.113.7 }"},
+		"conf:3 remove deny 203.0.113.7/32; conf:2 add 203.0.113.7 to allow"},
 	{{.items = {"allow 192.0.2.1", "deny 203.0.113.7"}}, "203.0.113.7",
-		"conf:3 remove deny 203.0.113.7/32; conf:2 allow = { 203.0.113.7 }"},
+		"conf:3 remove deny 203.0.113.7/32; conf:2 add 203.0.113.7 to allow"},
 	{{.items = {"allow 192.0.2.1", "deny 203.0.113.7", "deny 203.0.113.0/24"}}, "203.0.113.7",
-		"conf:3 remove deny 203.0.113.7/32; conf:2 allow = { 203.0.113.7 }"},
+		"conf:3 remove deny 203.0.113.7/32; conf:2 add 203.0.113.7 to allow"},
 	{{.items = {"allow 2001:db8::/32", "deny 2001:db8:1:2::/64"}}, "2001:db8:1:2::5",
 		"conf:3 remove deny 2001:db8:1:2::/64"},
 	{{.items = {"allow 192.0.2.1", "deny 2001:db8:1:2::/64", "deny 2001:db8:1:2::5"}},
 		"2001:db8:1:2::5",
 		"conf:4 remove deny 2001:db8:1:2::5/128; conf:3 remove deny 2001:db8:1:2::/64; "
-		"conf:2 allow = { 2001:db8:1:2::/64 }"},
+		"conf:2 add 2001:db8:1:2::/64 to allow"},
 	{{.items = {"allow 2001:db8:1:2::/96", "deny 2001:db8:1:2::/64", "deny 2001:db8:1:2::5"}},
 		"2001:db8:1:2::5", "conf:4 remove deny 2001:db8:1:2::5/128"},
 	/* Without an allow list there is only the block to name. */
 	{{.open = true, .items = {"deny 203.0.113.0/24"}}, "203.0.113.7",
-		"conf:1 allow = { 203.0.113.7 }"},
+		"conf:1 add 203.0.113.7 to allow"},
 	{{.open = true, .items = {"deny 203.0.113.7"}}, "203.0.113.7",
 		"conf:2 remove deny 203.0.113.7/32"},
 	{{.open = true, .items = {"deny 203.0.113.7"}}, "203.0.113.8", NULL},
@@ -192,7 +192,7 @@ START_TEST(a_rule_that_is_no_prefix_need_not_go)
 	acl_use_geo(acl, geo);
 	ck_assert_int_eq(acl_seal(acl, &report), 0);
 	ck_assert(fix_format(acl, &source, fix, sizeof(fix)));
-	ck_assert_str_eq(fix, "conf:1 allow = { " COUNTRY_SOURCE " }");
+	ck_assert_str_eq(fix, "conf:1 add " COUNTRY_SOURCE " to allow");
 	acl_free(acl);
 	geo_free(geo);
 	report_fini(&report);
@@ -213,7 +213,7 @@ END_TEST
 START_TEST(a_small_buffer_cuts_it)
 {
 	const struct rules rules = {.items = {"allow 192.0.2.1", "deny 203.0.113.7"}};
-	const char *whole = "conf:3 remove deny 203.0.113.7/32; conf:2 allow = { 203.0.113.7 }";
+	const char *whole = "conf:3 remove deny 203.0.113.7/32; conf:2 add 203.0.113.7 to allow";
 	struct addr source = addr_of("203.0.113.7");
 	struct acl *acl = acl_of(&rules);
 	for (size_t size = 1; size <= strlen(whole) + 1; size++) {
