@@ -16,6 +16,16 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+/* What the main thread wants done, several at once. */
+enum order {
+	ORDER_LOOK = 1 << 0,
+	ORDER_DRAIN = 1 << 1,
+	ORDER_RETIRE = 1 << 2,
+	ORDER_STOP = 1 << 3,
+	ORDER_CUT_LATE = 1 << 4,
+	ORDER_CUT = 1 << 5,
+};
+
 struct worker {
 	struct worker_shared *shared;
 	unsigned index;
@@ -41,7 +51,7 @@ struct worker {
 	pthread_mutex_t mutex;
 	pthread_cond_t answered; /* for who waits until the thread has done something */
 	struct view *new_view;   /* NULL once it is the current one */
-	bool wants_look, wants_retire, wants_stop, wants_cut, wants_cut_late, wants_drain;
+	unsigned orders;         /* by enum order; those that it has not begun yet */
 	struct session_list *wants_list;
 	bool begun;
 	int begin_error; /* why it could not; 0 = it could */
@@ -268,41 +278,38 @@ on_wake(struct ev_loop *loop, ev_async *wake, int ready)
 	struct worker *worker = wake->data;
 	pthread_mutex_lock(&worker->mutex);
 	struct view *view = worker->new_view;
-	bool wants_look = worker->wants_look;
-	bool wants_retire = worker->wants_retire;
-	bool wants_stop = worker->wants_stop;
-	bool wants_cut = worker->wants_cut;
-	bool wants_cut_late = worker->wants_cut_late;
-	bool wants_drain = worker->wants_drain;
+	unsigned orders = worker->orders;
 	struct session_list *list = worker->wants_list;
-	worker->wants_look = worker->wants_drain = false;
+	worker->orders = 0;
 	worker->wants_list = NULL;
 	pthread_mutex_unlock(&worker->mutex);
 	if (view)
 		change_view(worker, view);
-	if (wants_look)
+	if (orders & ORDER_LOOK)
 		tell_each(worker, session_look_again);
-	if (wants_drain)
+	if (orders & ORDER_DRAIN)
 		tell_each(worker, leave_look_again);
-	if (wants_retire && !worker->retired)
+	if ((orders & ORDER_RETIRE) && !worker->retired)
 		retire(worker);
-	if (wants_stop && !worker->stopping) {
+	if ((orders & ORDER_STOP) && !worker->stopping) {
 		worker->stopping = true;
 		tell_each(worker, session_hurry);
 	}
-	if (wants_cut_late && !worker->late) {
+	if ((orders & ORDER_CUT_LATE) && !worker->late) {
 		worker->late = true;
 		tell_each(worker, session_hurry);
 	}
-	if (wants_cut)
+	if (orders & ORDER_CUT)
 		cut(worker);
 	if (list)
 		session_list_fill(list, worker->first);
 }
 
 static void
-wake_up(struct worker *worker)
+order(struct worker *worker, unsigned orders)
 {
+	pthread_mutex_lock(&worker->mutex);
+	worker->orders |= orders;
 	pthread_mutex_unlock(&worker->mutex);
 	ev_async_send(worker->loop, &worker->wake);
 }
@@ -321,17 +328,13 @@ worker_install(struct worker *worker, struct view *view)
 void
 worker_look_again(struct worker *worker)
 {
-	pthread_mutex_lock(&worker->mutex);
-	worker->wants_look = true;
-	wake_up(worker);
+	order(worker, ORDER_LOOK);
 }
 
 void
 worker_drain(struct worker *worker)
 {
-	pthread_mutex_lock(&worker->mutex);
-	worker->wants_drain = true;
-	wake_up(worker);
+	order(worker, ORDER_DRAIN);
 }
 
 bool
@@ -341,40 +344,33 @@ worker_list(struct worker *worker, struct session_list *list)
 	bool ended = worker->ended;
 	if (!ended)
 		worker->wants_list = list;
-	wake_up(worker);
+	pthread_mutex_unlock(&worker->mutex);
+	ev_async_send(worker->loop, &worker->wake);
 	return !ended;
 }
 
 void
 worker_retire(struct worker *worker)
 {
-	pthread_mutex_lock(&worker->mutex);
-	worker->wants_retire = true;
-	wake_up(worker);
+	order(worker, ORDER_RETIRE);
 }
 
 void
 worker_stop(struct worker *worker)
 {
-	pthread_mutex_lock(&worker->mutex);
-	worker->wants_retire = worker->wants_stop = true;
-	wake_up(worker);
+	order(worker, ORDER_RETIRE | ORDER_STOP);
 }
 
 void
 worker_cut_late(struct worker *worker)
 {
-	pthread_mutex_lock(&worker->mutex);
-	worker->wants_cut_late = true;
-	wake_up(worker);
+	order(worker, ORDER_CUT_LATE);
 }
 
 void
 worker_cut(struct worker *worker)
 {
-	pthread_mutex_lock(&worker->mutex);
-	worker->wants_cut = true;
-	wake_up(worker);
+	order(worker, ORDER_CUT);
 }
 
 /* The thread. */
