@@ -36,6 +36,7 @@ def fixture_given():
         def listen(self, address, family=socket.AF_INET, backlog=100, options=()):
             sock = socket.socket(family)
             sockets.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             for level, option, value in options:
                 sock.setsockopt(level, option, value)
             sock.bind(address)
