@@ -39,11 +39,22 @@ START_TEST(reasons)
 }
 END_TEST
 
+/* Nothing is left, which is no want of memory: that would abort. */
+START_TEST(nothing_wanted)
+{
+	profile_init();
+	void *block = OPENSSL_malloc(1);
+	ck_assert_ptr_nonnull(block);
+	ck_assert_ptr_null(OPENSSL_realloc(block, 0));
+}
+END_TEST
+
 static void
 fill(TCase *tests)
 {
 	tcase_add_test(tests, every_suite_has_its_name);
 	tcase_add_test(tests, reasons);
+	tcase_add_test(tests, nothing_wanted);
 }
 
 UNIT_MAIN("profile", fill)
