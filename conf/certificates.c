@@ -98,11 +98,11 @@ new_context(struct certificates *certificates)
 	SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_tlsext_servername_callback(context, choose_by_name);
 	SSL_CTX_set_tlsext_servername_arg(context, certificates);
-	if (SSL_CTX_set_dh_auto(context, 1) && SSL_CTX_set_num_tickets(context, TICKETS) &&
-		SSL_CTX_set_session_id_context(context, resumption, sizeof(resumption) - 1))
-		return context;
-	SSL_CTX_free(context);
-	return NULL;
+	/* These only note what they are given, and can't fail. */
+	SSL_CTX_set_dh_auto(context, 1);
+	SSL_CTX_set_num_tickets(context, TICKETS);
+	SSL_CTX_set_session_id_context(context, resumption, sizeof(resumption) - 1);
+	return context;
 }
 
 static int
@@ -114,9 +114,13 @@ load_certificate(SSL_CTX *context, const char *file, char *why)
 	if (SSL_CTX_use_certificate_chain_file(context, file) != 1)
 		return complain(why, profile_why());
 	const X509 *certificate = SSL_CTX_get0_certificate(context);
-	if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
+	const ASN1_TIME *begin = X509_get0_notBefore(certificate);
+	const ASN1_TIME *end = X509_get0_notAfter(certificate);
+	if (!ASN1_TIME_check(begin) || !ASN1_TIME_check(end))
+		return complain(why, "the certificate's dates can't be read");
+	if (X509_cmp_current_time(end) < 0)
 		return complain(why, "the certificate has expired");
-	if (X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0)
+	if (X509_cmp_current_time(begin) > 0)
 		return complain(why, "the certificate is not valid yet");
 	return 0;
 }
@@ -145,11 +149,13 @@ load_key(SSL_CTX *context, const char *file, const char *certificate, char *why)
 	return -1;
 }
 
+/* Of one that has been checked. */
 static time_t
 time_of(const ASN1_TIME *when)
 {
-	struct tm parts;
-	return ASN1_TIME_to_tm(when, &parts) == 1 ? timegm(&parts) : 0;
+	struct tm parts = {0};
+	ASN1_TIME_to_tm(when, &parts);
+	return timegm(&parts);
 }
 
 int

@@ -116,8 +116,10 @@ look_up(struct trust *trust, const struct endpoint *server, SSL_SESSION **sessio
 		slot = &trust->slots[trust->used++];
 		slot->server = *server;
 	}
-	if (slot && slot->session && SSL_SESSION_up_ref(slot->session))
+	if (slot && slot->session) {
+		SSL_SESSION_up_ref(slot->session);
 		*session = slot->session;
+	}
 	pthread_mutex_unlock(&trust->mutex);
 	return slot;
 }
@@ -148,13 +150,14 @@ trust_open(struct trust *trust, const char *name, const struct endpoint *server)
 	if (!ssl)
 		return NULL;
 	struct slot *slot = look_up(trust, server, &session);
-	bool is_set = SSL_set_app_data(ssl, slot) && expect(ssl, name, server) &&
-		      (!session || SSL_set_session(ssl, session));
-	SSL_SESSION_free(session);
-	if (!is_set) {
+	if (!SSL_set_app_data(ssl, slot) || !expect(ssl, name, server)) {
+		SSL_SESSION_free(session);
 		SSL_free(ssl);
 		return NULL;
 	}
+	if (session)
+		SSL_set_session(ssl, session);
+	SSL_SESSION_free(session);
 	SSL_set_connect_state(ssl);
 	return ssl;
 }

@@ -3,6 +3,7 @@
  */
 #include "lb/wire/ehlo.h"
 
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 
@@ -22,11 +23,11 @@ static struct line
 next_line(const uint8_t *at, const uint8_t *end)
 {
 	const uint8_t *lf = memchr(at, '\n', (size_t)(end - at));
-	const uint8_t *behind = lf ? lf + 1 : end;
-	const uint8_t *text = behind - at > CODE_LEN ? at + CODE_LEN : behind;
-	if (text < behind && (*text == '-' || *text == ' '))
+	const uint8_t *text = at + CODE_LEN;
+	assert(lf && lf >= text);
+	if (*text == '-' || *text == ' ')
 		text++;
-	return (struct line){text, (size_t)(behind - text)};
+	return (struct line){text, (size_t)(lf + 1 - text)};
 }
 
 static bool
@@ -59,7 +60,8 @@ ehlo_edit(const uint8_t *reply, size_t len, bool offers, uint8_t *out)
 	static const char offer[] = "STARTTLS\r\n";
 	const uint8_t *at = reply, *end = reply + len;
 	uint8_t *to = out, *separator = NULL;
-	if (len < CODE_LEN || memcmp(reply, "250", CODE_LEN) != 0) {
+	assert(len > CODE_LEN);
+	if (memcmp(reply, "250", CODE_LEN) != 0) {
 		memcpy(out, reply, len);
 		return len;
 	}

@@ -1,10 +1,14 @@
 /*
- * What the kinds of check share: at which port a backend is checked, and whether mail goes there.
+ * What the kinds of check share: at which port a backend is checked, whether mail goes there, and
+ * by which name it is called under TLS; and an SMTP check that asks for it, piece by piece.
  */
 #include "tests/unit/unit.h"
 
+#include "conf/trust.h"
 #include "health/check.h"
 
+#include <openssl/x509_vfy.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -62,11 +66,78 @@ START_TEST(names)
 }
 END_TEST
 
+/* What a Host header says of the server: its name, or its address. */
+static const struct {
+	const char *host, *name, *address;
+} hosts[] = {
+	{"relay.test", "relay.test", NULL},
+	{"relay.test:8443", "relay.test", NULL},
+	{"192.0.2.1:8443", NULL, "192.0.2.1"},
+	{"[2001:db8::1]", NULL, "2001:DB8:0:0:0:0:0:1"},
+	{"[2001:db8::1]:8443", NULL, "2001:DB8:0:0:0:0:0:1"},
+	{"2001:db8::1", NULL, "2001:DB8:0:0:0:0:0:1"},
+	{"", NULL, "192.0.2.7"},
+};
+
+START_TEST(names_under_tls)
+{
+	const char *why;
+	char host[64];
+	struct endpoint server;
+	struct trust *trust = trust_new(false, "", &why);
+	snprintf(host, sizeof(host), "%s", hosts[_i].host);
+	struct pool_conf pool = {.check = {.type = CHECK_HTTPS, .host = host, .trust = trust}};
+	server.port = 443;
+	ck_assert_int_eq(addr_parse(&server.addr, "192.0.2.7"), 0);
+	SSL *ssl = check_open_tls(&pool, &server);
+	ck_assert_ptr_nonnull(ssl);
+	ck_assert_pstr_eq(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), hosts[_i].name);
+	char *address = X509_VERIFY_PARAM_get1_ip_asc(SSL_get0_param(ssl));
+	ck_assert_pstr_eq(address, hosts[_i].address);
+	OPENSSL_free(address);
+	SSL_free(ssl);
+	trust_free(trust);
+}
+END_TEST
+
+static const struct {
+	const char *piece;
+	enum check_step step;
+	const char *words; /* that are said then; NULL = none */
+} dialogue[] = {
+	{"220 relay\r\n", CHECK_SAYS, "EHLO lb.test\r\n"},
+	{"250-relay\r\n250-", CHECK_GOES_ON, NULL},
+	{"STARTTLS\r\n250 SIZE\r\n", CHECK_SAYS, "STARTTLS\r\n"},
+	{"220", CHECK_GOES_ON, NULL},
+	{" go\r\n", CHECK_SECURES, NULL},
+};
+
+START_TEST(starttls_in_pieces)
+{
+	const struct check_conf conf = {.type = CHECK_SMTP};
+	const struct check_scene scene = {
+		.proxy = PROXY_OFF, .tls = TLS_STARTTLS, .hostname = "lb.test"};
+	struct check check;
+	check_init(&check, &conf);
+	ck_assert_int_eq(check.kind->begin(&check, &scene), 0);
+	for (size_t i = 0; i < sizeof(dialogue) / sizeof(dialogue[0]); i++) {
+		const char *piece = dialogue[i].piece;
+		ck_assert_int_eq(check.kind->feed(&check, (const uint8_t *)piece, strlen(piece)),
+			dialogue[i].step);
+		if (dialogue[i].words)
+			ck_assert_str_eq(check.words, dialogue[i].words);
+	}
+	check_fini(&check);
+}
+END_TEST
+
 static void
 fill(TCase *cases)
 {
 	tcase_add_loop_test(cases, ports, 0, sizeof(rows) / sizeof(rows[0]));
 	tcase_add_test(cases, names);
+	tcase_add_loop_test(cases, names_under_tls, 0, sizeof(hosts) / sizeof(hosts[0]));
+	tcase_add_test(cases, starttls_in_pieces);
 }
 
 UNIT_MAIN("check", fill)

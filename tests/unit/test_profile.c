@@ -3,6 +3,8 @@
  */
 #include "conf/profile.h"
 
+#include "acl/mem.h"
+#include "tests/unit/openssl_faults.h"
 #include "tests/unit/unit.h"
 
 #include <stdbool.h>
@@ -39,13 +41,30 @@ START_TEST(reasons)
 }
 END_TEST
 
-/* Nothing is left, which is no want of memory: that would abort. */
+START_TEST(memory_is_refused)
+{
+	openssl_count();
+	/* What OpenSSL makes but once, it does not try again to. */
+	SSL_CTX *context = profile_context(TLS_client_method());
+	for (unsigned call = 1; openssl_refused == 0; call++) {
+		SSL_CTX_free(context);
+		openssl_refused = call;
+		context = profile_context(TLS_client_method());
+	}
+	ck_assert_ptr_nonnull(context);
+	SSL_CTX_free(context);
+}
+END_TEST
+
+/* Nothing is left, which is no want of memory. */
 START_TEST(nothing_wanted)
 {
+	ck_assert_int_eq(mem_load_begin(), 0);
 	profile_init();
 	void *block = OPENSSL_malloc(1);
 	ck_assert_ptr_nonnull(block);
 	ck_assert_ptr_null(OPENSSL_realloc(block, 0));
+	ck_assert_int_eq(mem_load_end(), 0);
 }
 END_TEST
 
@@ -54,6 +73,7 @@ fill(TCase *tests)
 {
 	tcase_add_test(tests, every_suite_has_its_name);
 	tcase_add_test(tests, reasons);
+	tcase_add_test(tests, memory_is_refused);
 	tcase_add_test(tests, nothing_wanted);
 }
 

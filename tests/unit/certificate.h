@@ -1,0 +1,54 @@
+/*
+ * Certificates as tests want them, each with a key of its own, self-signed.
+ */
+#ifndef TESTS_UNIT_CERTIFICATE_H
+#define TESTS_UNIT_CERTIFICATE_H
+
+#include <check.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+
+enum {
+	CERTIFICATE_DAY_S = 24 * 3600,
+	CERTIFICATE_PATH_MAX = 128,
+};
+
+/* For lb.test. from_s, to_s: since now. To be freed. */
+static inline X509 *
+certificate_new(EVP_PKEY *key, long from_s, long to_s)
+{
+	X509 *certificate = X509_new();
+	X509_NAME *name = X509_get_subject_name(certificate);
+	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+	X509_gmtime_adj(X509_getm_notBefore(certificate), from_s);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), to_s);
+	X509_NAME_add_entry_by_txt(
+		name, "CN", MBSTRING_ASC, (const unsigned char *)"lb.test", -1, -1, 0);
+	X509_set_issuer_name(certificate, name);
+	X509_set_pubkey(certificate, key);
+	return certificate;
+}
+
+/* Signs it, and writes it to a file. */
+static inline void
+certificate_write(X509 *certificate, EVP_PKEY *key, const char *path)
+{
+	FILE *file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_gt(X509_sign(certificate, key, EVP_sha256()), 0);
+	ck_assert_int_eq(PEM_write_X509(file, certificate), 1);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+static inline void
+certificate_write_key(EVP_PKEY *key, const char *path)
+{
+	FILE *file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+#endif
