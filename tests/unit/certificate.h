@@ -9,11 +9,37 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 enum {
 	CERTIFICATE_DAY_S = 24 * 3600,
 	CERTIFICATE_PATH_MAX = 128,
 };
+
+/* Where a pair is, in a folder of its own. */
+struct certificate_place {
+	char folder[CERTIFICATE_PATH_MAX / 2];
+	char certificate[CERTIFICATE_PATH_MAX], key[CERTIFICATE_PATH_MAX];
+};
+
+static inline void
+certificate_make_place(struct certificate_place *place)
+{
+	snprintf(place->folder, sizeof(place->folder), "/tmp/smtplb-certificate-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(place->folder));
+	snprintf(place->certificate, sizeof(place->certificate), "%s/lb.pem", place->folder);
+	snprintf(place->key, sizeof(place->key), "%s/lb.key", place->folder);
+}
+
+/* Whether or not the files are there. */
+static inline void
+certificate_remove_place(const struct certificate_place *place)
+{
+	unlink(place->certificate);
+	unlink(place->key);
+	ck_assert_int_eq(rmdir(place->folder), 0);
+}
 
 /* For lb.test. from_s, to_s: since now. To be freed. */
 static inline X509 *

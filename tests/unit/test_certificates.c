@@ -7,7 +7,6 @@
 #include "tests/unit/unit.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -71,22 +70,17 @@ write_certificate(EVP_PKEY *key, int row, const char *path)
 
 START_TEST(taken_or_not)
 {
-	char folder[] = "/tmp/smtplb-certificates-XXXXXX";
-	char certificate[CERTIFICATE_PATH_MAX], key[CERTIFICATE_PATH_MAX];
+	struct certificate_place at;
 	char why[CERTIFICATES_WHY_MAX] = "";
 	time_t expires, now = time(NULL);
 	bool is_key;
-	ck_assert_ptr_nonnull(mkdtemp(folder));
-	snprintf(certificate, sizeof(certificate), "%s/lb.pem", folder);
-	snprintf(key, sizeof(key), "%s/lb.key", folder);
+	certificate_make_place(&at);
 	EVP_PKEY *own = new_key(KEY_ITS_OWN);
-	write_certificate(own, _i, certificate);
-	write_key(own, pairs[_i].key, key);
+	write_certificate(own, _i, at.certificate);
+	write_key(own, pairs[_i].key, at.key);
 	struct certificates *certificates = certificates_new();
-	int result = certificates_add(certificates, certificate, key, &expires, why, &is_key);
-	unlink(certificate);
-	unlink(key);
-	rmdir(folder);
+	int result = certificates_add(certificates, at.certificate, at.key, &expires, why, &is_key);
+	certificate_remove_place(&at);
 	ck_assert_msg(result == (pairs[_i].why ? -1 : 0), "%s", why);
 	ck_assert(is_key == pairs[_i].is_key);
 	if (pairs[_i].why) {

@@ -11,7 +11,6 @@
 
 #include <openssl/bio.h>
 #include <stdio.h>
-#include <unistd.h>
 
 enum {
 	ROOM = 512,  /* servers */
@@ -21,22 +20,18 @@ enum {
 static struct certificates *
 server_new(void)
 {
-	char folder[] = "/tmp/smtplb-trust-XXXXXX", why[CERTIFICATES_WHY_MAX] = "";
-	char certificate[CERTIFICATE_PATH_MAX], key[CERTIFICATE_PATH_MAX];
+	char why[CERTIFICATES_WHY_MAX] = "";
+	struct certificate_place at;
 	time_t expires;
 	bool is_key;
-	ck_assert_ptr_nonnull(mkdtemp(folder));
-	snprintf(certificate, sizeof(certificate), "%s/lb.pem", folder);
-	snprintf(key, sizeof(key), "%s/lb.key", folder);
+	certificate_make_place(&at);
 	EVP_PKEY *own = EVP_EC_gen("P-256");
 	X509 *text = certificate_new(own, -CERTIFICATE_DAY_S, CERTIFICATE_DAY_S);
-	certificate_write(text, own, certificate);
-	certificate_write_key(own, key);
+	certificate_write(text, own, at.certificate);
+	certificate_write_key(own, at.key);
 	struct certificates *certificates = certificates_new();
-	int result = certificates_add(certificates, certificate, key, &expires, why, &is_key);
-	unlink(certificate);
-	unlink(key);
-	rmdir(folder);
+	int result = certificates_add(certificates, at.certificate, at.key, &expires, why, &is_key);
+	certificate_remove_place(&at);
 	ck_assert_msg(result == 0, "%s", why);
 	X509_free(text);
 	EVP_PKEY_free(own);
